@@ -1,0 +1,1 @@
+//! Autoencoders that score a sample by its reconstruction error.

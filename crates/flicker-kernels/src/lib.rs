@@ -1,0 +1,1 @@
+//! Fast CPU operators with right gradients.

@@ -1,0 +1,1 @@
+//! Command line, experiment file, run folder, report.

@@ -1,0 +1,1 @@
+//! GANomaly: encoder, decoder, encoder, scored by the distance of two latents.

@@ -1,0 +1,3 @@
+//! Trains and evaluates ae; see `--help`.
+
+fn main() {}

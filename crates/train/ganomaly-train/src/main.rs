@@ -1,0 +1,3 @@
+//! Trains and evaluates ganomaly; see `--help`.
+
+fn main() {}
