@@ -4,9 +4,14 @@
 //! A higher score is more abnormal, everywhere; the positive class is the abnormal one, everywhere.
 
 mod error;
+pub mod file;
 mod rng;
 mod sample_shape;
+mod state;
+mod weights;
 
 pub use error::{Error, Result, Stop};
 pub use rng::Rng;
 pub use sample_shape::SampleShape;
+pub use state::State;
+pub use weights::Weights;

@@ -1,0 +1,57 @@
+//! Files that are whole or absent: written beside, synced, renamed.
+
+use crate::{Error, Result};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+/// Writes `bytes` to `path` so that a reader sees the old file or the whole new one, never a part.
+///
+/// # Errors
+/// If the system refuses a write, the sync or the rename; the half-written neighbour is then removed.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+    let written = write_synced(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    written.map_err(|source| {
+        // Nothing more can be done about a neighbour that cannot be removed; the first error is the one to tell.
+        let _ = fs::remove_file(&beside);
+        Error::io(path, source)
+    })
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// The bytes of the file at `path`.
+///
+/// # Errors
+/// If it cannot be read; the message names it.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|source| Error::io(path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_and_leaves_nothing_beside() -> Result<()> {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("a.txt");
+        write_whole(&path, b"old")?;
+        write_whole(&path, b"new")?;
+        assert_eq!(read(&path)?, b"new");
+        assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn names_the_file_it_cannot_write() {
+        let error = write_whole(Path::new("/nonexistent/a.txt"), b"").expect_err("no such folder");
+        assert!(error.to_string().starts_with("/nonexistent/a.txt: "), "{error}");
+    }
+}
