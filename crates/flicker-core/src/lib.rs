@@ -3,13 +3,18 @@
 //!
 //! A higher score is more abnormal, everywhere; the positive class is the abnormal one, everywhere.
 
+pub mod data;
+mod detector;
 mod error;
 pub mod file;
+pub mod nn;
 mod rng;
+pub mod run;
 mod sample_shape;
 mod state;
 mod weights;
 
+pub use detector::{Config, Detector, Family, Scores, Supervision, TrainSet};
 pub use error::{Error, Result, Stop};
 pub use rng::Rng;
 pub use sample_shape::SampleShape;

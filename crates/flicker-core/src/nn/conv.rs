@@ -1,0 +1,118 @@
+//! Convolution and transposed convolution.
+
+use super::{ConvSpec, torch_default};
+use crate::Result;
+use candle_core::Tensor;
+use candle_nn::{Init, VarBuilder};
+
+/// A convolution: `(B, inputs, H, W)` to `(B, outputs, H', W')`.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    spec: ConvSpec,
+}
+
+impl Conv2d {
+    /// A convolution with bias and PyTorch's default initial values; variables `weight` `(outputs, inputs, k, k)`, `bias`.
+    ///
+    /// # Errors
+    /// If variables of these names exist in other shapes.
+    pub fn new(
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        spec: ConvSpec,
+        vb: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let init = torch_default(inputs / spec.groups * kernel * kernel);
+        let bias = Some(vb.get_with_hints(outputs, "bias", init)?);
+        Ok(Self { bias, ..Self::without_bias(inputs, outputs, kernel, spec, init, vb)? })
+    }
+
+    /// A convolution without bias whose weight starts as `init`.
+    ///
+    /// # Errors
+    /// If a variable of this name exists in another shape.
+    pub fn without_bias(
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        spec: ConvSpec,
+        init: Init,
+        vb: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let weight = vb.get_with_hints((outputs, inputs / spec.groups, kernel, kernel), "weight", init)?;
+        Ok(Self { weight, bias: None, spec })
+    }
+
+    /// `(B, inputs, H, W)` to `(B, outputs, H', W')`.
+    ///
+    /// # Errors
+    /// If the shape is another.
+    pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        biased(flicker_kernels::conv2d(xs, &self.weight, self.spec)?, self.bias.as_ref())
+    }
+}
+
+/// A transposed convolution: `(B, inputs, H, W)` to `(B, outputs, H', W')`.
+#[derive(Clone, Debug)]
+pub struct ConvTranspose2d {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    spec: ConvSpec,
+    output_padding: (usize, usize),
+}
+
+impl ConvTranspose2d {
+    /// A transposed convolution with bias and PyTorch's default initial values; variables `weight`
+    /// `(inputs, outputs, k, k)` and `bias`.
+    ///
+    /// # Errors
+    /// If variables of these names exist in other shapes.
+    pub fn new(
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        spec: ConvSpec,
+        output_padding: (usize, usize),
+        vb: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        // PyTorch counts the fan of a transposed convolution over its outputs.
+        let init = torch_default(outputs / spec.groups * kernel * kernel);
+        let bias = Some(vb.get_with_hints(outputs, "bias", init)?);
+        Ok(Self { bias, output_padding, ..Self::without_bias(inputs, outputs, kernel, spec, init, vb)? })
+    }
+
+    /// A transposed convolution without bias whose weight starts as `init`.
+    ///
+    /// # Errors
+    /// If a variable of this name exists in another shape.
+    pub fn without_bias(
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        spec: ConvSpec,
+        init: Init,
+        vb: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let weight = vb.get_with_hints((inputs, outputs / spec.groups, kernel, kernel), "weight", init)?;
+        Ok(Self { weight, bias: None, spec, output_padding: (0, 0) })
+    }
+
+    /// `(B, inputs, H, W)` to `(B, outputs, H', W')`.
+    ///
+    /// # Errors
+    /// If the shape is another.
+    pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        let ys = flicker_kernels::conv_transpose2d(xs, &self.weight, self.spec, self.output_padding)?;
+        biased(ys, self.bias.as_ref())
+    }
+}
+
+fn biased(ys: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    Ok(match bias {
+        Some(bias) => flicker_kernels::add_bias(&ys, bias)?,
+        None => ys,
+    })
+}

@@ -1,0 +1,34 @@
+//! The linear map.
+
+use super::{Activation, torch_default};
+use crate::Result;
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+
+/// `x Wᵀ + b`, then an activation: `(B, inputs)` to `(B, outputs)`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    activation: Activation,
+}
+
+impl Linear {
+    /// A map with bias and PyTorch's default initial values; variables `weight` `(outputs, inputs)` and `bias`.
+    ///
+    /// # Errors
+    /// If variables of these names exist in other shapes.
+    pub fn new(inputs: usize, outputs: usize, activation: Activation, vb: &VarBuilder<'_>) -> Result<Self> {
+        let weight = vb.get_with_hints((outputs, inputs), "weight", torch_default(inputs))?;
+        let bias = Some(vb.get_with_hints(outputs, "bias", torch_default(inputs))?);
+        Ok(Self { weight, bias, activation })
+    }
+
+    /// `(B, inputs)` to `(B, outputs)`.
+    ///
+    /// # Errors
+    /// If the shape is another.
+    pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        Ok(flicker_kernels::linear(xs, &self.weight, self.bias.as_ref(), self.activation)?)
+    }
+}
