@@ -5,6 +5,7 @@
 mod conv;
 mod init;
 mod linear;
+
 mod norm;
 
 pub use conv::{Conv2d, ConvTranspose2d};
@@ -12,3 +13,11 @@ pub use flicker_kernels::{Activation, ConvSpec};
 pub use init::{dcgan_norm, dcgan_weight, torch_default};
 pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm, Mode};
+
+/// An activation alone, where there is no layer to fuse it with. The shape is kept.
+///
+/// # Errors
+/// If the type of the numbers is unknown to the kernels.
+pub fn activate(xs: &candle_core::Tensor, activation: Activation) -> crate::Result<candle_core::Tensor> {
+    Ok(flicker_kernels::activate(xs, activation)?)
+}

@@ -1,0 +1,109 @@
+//! The model: its networks, its training in one phase, and its score.
+
+use crate::Config;
+use crate::networks::{Decoder, Dims, Discriminator, Encoder};
+use crate::training::{Game, Optimizers};
+use candle_core::{Device, Tensor};
+use candle_nn::VarBuilder;
+use flicker_core::nn::Mode;
+use flicker_core::run::{Phase, Run};
+use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
+
+/// A GANomaly for images of one shape.
+#[derive(Debug)]
+pub struct Ganomaly {
+    pub(crate) config: Config,
+    /// Trained, with gradients.
+    pub(crate) networks: Networks,
+    /// On the same weights, without gradients: for scoring, and for what is only looked through in a step.
+    pub(crate) frozen: Networks,
+    pub(crate) weights: Weights,
+    shape: SampleShape,
+}
+
+/// The networks.
+#[derive(Debug)]
+pub struct Networks {
+    /// G_E: image to latent.
+    pub encoder: Encoder,
+    /// G_D: latent to reconstruction.
+    pub decoder: Decoder,
+    /// E: reconstruction to latent, with weights of its own.
+    pub second_encoder: Encoder,
+    /// D.
+    pub discriminator: Discriminator,
+}
+
+impl Networks {
+    fn new(dims: Dims, vb: &VarBuilder<'_>) -> Result<Self> {
+        Ok(Self {
+            encoder: Encoder::new(dims, &vb.pp("generator.encoder"))?,
+            decoder: Decoder::new(dims, &vb.pp("generator.decoder"))?,
+            second_encoder: Encoder::new(dims, &vb.pp("generator.second_encoder"))?,
+            discriminator: Discriminator::new(dims, &vb.pp("discriminator"))?,
+        })
+    }
+
+    /// `(x̂, z, ẑ)`: reconstruction `(B, C, S, S)`, its latent of origin and the latent read back, both `(B, Z, 1, 1)`.
+    ///
+    /// # Errors
+    /// If the shape is not the model's.
+    pub fn reconstruct(&self, xs: &Tensor, mode: Mode) -> Result<(Tensor, Tensor, Tensor)> {
+        let z = self.encoder.forward(xs, mode)?;
+        let x_hat = self.decoder.forward(&z, mode)?;
+        let z_hat = self.second_encoder.forward(&x_hat, mode)?;
+        Ok((x_hat, z, z_hat))
+    }
+}
+
+impl Ganomaly {
+    pub(crate) fn new(config: Config, shape: SampleShape, rng: Rng, device: &Device) -> Result<Self> {
+        let (channels, size) = config.check(shape)?;
+        let dims = Dims { channels, size, latent: config.latent, features: config.features, extra_layers: config.extra_layers };
+        let weights = Weights::new(rng, device);
+        let networks = Networks::new(dims, &weights.builder())?;
+        let frozen = Networks::new(dims, &weights.frozen_builder())?;
+        let model = Self { config, networks, frozen, weights, shape };
+        Optimizers::new(&model.config, &model.weights)?; // refuses what Adam cannot work with, before any data is read
+        Ok(model)
+    }
+
+    /// The networks, to look into.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    /// The numbers that it was built from.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl Detector for Ganomaly {
+    fn fit(&mut self, train: &TrainSet, run: &mut Run<'_>) -> Result<()> {
+        let phase = Phase { name: "gan", epochs: self.config.epochs, batch: self.config.batch };
+        let optimizers = Optimizers::new(&self.config, &self.weights)?;
+        run.train(&phase, train.normal.as_ref(), train, &mut Game { model: self, optimizers })
+    }
+
+    /// Equation 6 as the authors' code has it: the mean of `(z - ẑ)²` (the paper prints an L1 norm). Parts: `latent`, which
+    /// is the score, and `residual`, the mean of `|x - x̂|`. The norms are in evaluation mode; the authors' code leaves them
+    /// in training mode, where a score depends on its batch.
+    fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
+        let expected = self.shape.batch_dims(xs.dims().first().copied().unwrap_or(0));
+        if xs.dims() != expected {
+            let (expected, found) = (format!("{expected:?}"), format!("{:?}", xs.dims()));
+            return Err(Error::Shape { what: "images to score".into(), expected, found });
+        }
+        let (x_hat, z, z_hat) = self.frozen.reconstruct(xs, Mode::Evaluation)?;
+        let latent = (z - z_hat)?.sqr()?.flatten_from(1)?.mean(1)?.to_vec1::<f32>()?;
+        let residual = (xs - &x_hat)?.abs()?; // (B, C, S, S)
+        let parts = vec![("latent", latent.clone()), ("residual", residual.flatten_from(1)?.mean(1)?.to_vec1()?)];
+        let map = residual.mean_keepdim(1)?.detach(); // (B, 1, S, S)
+        Ok(Scores { total: latent, parts, reconstruction: Some(x_hat.detach()), map: Some(map) })
+    }
+
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+}
