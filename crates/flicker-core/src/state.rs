@@ -5,6 +5,7 @@ use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
 
 /// A map of names to tensors, in the order of the names. The file format is safetensors, and equal states give equal bytes.
 #[derive(Clone, Debug, Default)]
@@ -41,31 +42,11 @@ impl State {
     ///
     /// # Errors
     /// If there is none.
-    pub fn get(&self, name: &str) -> Result<&Tensor> {
+    pub fn require(&self, name: &str) -> Result<&Tensor> {
         self.tensors.get(name).ok_or_else(|| Error::Weights {
             origin: "state".into(),
             problem: format!("no tensor named `{name}` among {}", self.tensors.len()),
         })
-    }
-
-    /// Names and tensors, in the order of the names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
-    }
-
-    /// The names, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
-    }
-
-    /// How many tensors there are.
-    pub fn len(&self) -> usize {
-        self.tensors.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.tensors.is_empty()
     }
 
     /// The bytes of a safetensors file with these tensors and `metadata`.
@@ -127,6 +108,20 @@ impl State {
     }
 }
 
+impl Deref for State {
+    type Target = BTreeMap<String, Tensor>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.tensors
+    }
+}
+
+impl FromIterator<(String, Tensor)> for State {
+    fn from_iter<I: IntoIterator<Item = (String, Tensor)>>(pairs: I) -> Self {
+        Self { tensors: pairs.into_iter().collect() }
+    }
+}
+
 /// safetensors keeps metadata in a `HashMap`, whose order differs from run to run; one key that holds all of it keeps
 /// equal states at equal bytes. Pairs are joined by unit separators, which no value of ours holds.
 const PACKED: &str = "flicker";
@@ -174,9 +169,9 @@ mod tests {
         assert_eq!(bytes, state()?.to_bytes(&metadata)?);
         let (back, found) = State::from_bytes("memory", &bytes, &Device::Cpu)?;
         assert_eq!(found, metadata);
-        let bits: Vec<u32> = back.get("b")?.to_vec1::<f32>()?.iter().map(|x| x.to_bits()).collect();
+        let bits: Vec<u32> = back.require("b")?.to_vec1::<f32>()?.iter().map(|x| x.to_bits()).collect();
         assert_eq!(bits, [1f32.to_bits(), (-0f32).to_bits(), f32::MIN_POSITIVE.to_bits()]);
-        assert_eq!(back.get("a")?.to_vec1::<i64>()?, [7]);
+        assert_eq!(back.require("a")?.to_vec1::<i64>()?, [7]);
         Ok(())
     }
 

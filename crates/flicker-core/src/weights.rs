@@ -83,7 +83,7 @@ impl Weights {
     pub fn restore(&self, origin: &str, state: &State) -> Result<()> {
         self.state()?.expect_like(origin, state)?;
         for (name, var) in self.lock().iter() {
-            var.set(&state.get(name)?.to_device(&self.shared.device)?)?;
+            var.set(&state.require(name)?.to_device(&self.shared.device)?)?;
         }
         Ok(())
     }

@@ -1,1 +1,35 @@
-//! Command line, experiment file, run folder, report.
+//! What is around a model and is the same for every family: command line, experiment file, run folder, evaluation, report.
+//!
+//! A train program is one call:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! fn main() -> ExitCode {
+//!     # const DEFAULT: &str = "";
+//!     // const DEFAULT: &str = include_str!("../../../../experiments/…toml");
+//!     # #[allow(unused)] fn with<C: flicker_core::Config>() -> ExitCode {
+//!     flicker_runner::train::<C>(DEFAULT)
+//!     # }
+//!     # ExitCode::SUCCESS
+//! }
+//! ```
+
+mod args;
+mod device;
+mod evaluate;
+mod experiment;
+mod failure;
+mod folder;
+mod gallery;
+mod host;
+mod log;
+mod monitor;
+mod samples;
+mod screen;
+mod signals;
+mod train;
+
+pub use failure::Failure;
+use screen::{print, say};
+pub use train::train;

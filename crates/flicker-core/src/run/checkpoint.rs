@@ -90,7 +90,7 @@ impl Checkpoint {
     pub fn from_bytes(origin: &str, bytes: &[u8], device: &Device) -> Result<Self> {
         let (state, metadata) = State::from_bytes(origin, bytes, device)?;
         let names = list(&text(origin, &metadata, "losses")?);
-        let sums = if names.is_empty() { Vec::new() } else { state.get("sums")?.to_vec1::<f64>()? };
+        let sums = if names.is_empty() { Vec::new() } else { state.require("sums")?.to_vec1::<f64>()? };
         let at = Position {
             phase: text(origin, &metadata, "phase")?,
             finished: list(&text(origin, &metadata, "finished")?),

@@ -27,7 +27,7 @@ impl Training for Toy {
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        Ok(self.at.set(state.get("at")?)?)
+        Ok(self.at.set(state.require("at")?)?)
     }
 
     fn step(&mut self, batch: &Batch, rng: &Rng) -> Result<Losses> {

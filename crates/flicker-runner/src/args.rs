@@ -1,0 +1,57 @@
+//! The command line of a train program, as typed.
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Trains a detector on what is normal, scores the test set, and leaves a folder that explains itself.
+#[derive(Clone, Debug, Parser)]
+#[command(version, max_term_width = 110)]
+pub(crate) struct Args {
+    /// The experiment: a TOML file (see `experiments/`). Without one, the program's own default runs, on the data that is
+    /// there: the full set, or the embedded sample.
+    pub experiment: Option<PathBuf>,
+
+    /// Seed of everything random [default: the first of the experiment's seeds]
+    #[arg(long)]
+    pub seed: Option<u64>,
+
+    /// The run folder; must not exist, unless with --resume [default: runs/NAME-sSEED-NUMBER]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Goes on with an interrupted run: that of --out, or the newest of this experiment and seed
+    #[arg(long)]
+    pub resume: bool,
+
+    /// Where to compute: cpu, cuda, cuda:N, metal
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+
+    /// Threads; the results do not depend on it [default: all processors]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Merges the experiment's [quick] table over it: seconds, to see that all works
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Changes one value of the experiment, such as `config.epochs=3` (repeatable)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// Stops after so many seconds of training; go on with --resume
+    #[arg(long, value_name = "SECONDS")]
+    pub time_limit: Option<f64>,
+
+    /// Where data sets lie [default: $FLICKER_DATA, or data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Prints the experiment, complete, and ends
+    #[arg(long)]
+    pub print_config: bool,
+
+    /// Says only the result
+    #[arg(long)]
+    pub quiet: bool,
+}

@@ -1,0 +1,177 @@
+//! From a trained model to scores, a threshold, decisions and metrics.
+
+use crate::Failure;
+use crate::experiment::Decide;
+use crate::folder::Folder;
+use crate::samples::{RunData, TestSet};
+use candle_core::Device;
+use flicker_core::calibration::{Calibration, Decision};
+use flicker_core::data::{Source, chunks, tensor};
+use flicker_core::metrics::{Ranking, Summary, auroc, summary};
+use flicker_core::{Detector, Rng};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::io::IsTerminal;
+use std::time::Instant;
+
+/// Samples scored at once.
+const BATCH: usize = 256;
+
+/// The scores of a set, and their parts.
+struct Scored {
+    total: Vec<f32>,
+    parts: Vec<(&'static str, Vec<f32>)>,
+}
+
+/// What came out.
+pub(crate) struct Evaluated {
+    /// Scores of the test set.
+    pub scores: Vec<f32>,
+    /// Decisions on the test set.
+    pub decisions: Vec<Decision>,
+    /// The threshold and what stands behind it.
+    pub calibration: Calibration,
+    /// The metrics, without what only the program knows.
+    pub summary: Summary,
+    /// Seconds of scoring.
+    pub seconds: f64,
+}
+
+/// What `metrics.json` says.
+#[derive(Serialize)]
+pub(crate) struct MetricsFile<'a> {
+    #[serde(flatten)]
+    pub summary: &'a Summary,
+    pub alpha: f64,
+    pub n_validation: usize,
+    /// The false-alarm rate that the calibration set supports.
+    pub false_alarms: Option<flicker_core::metrics::Estimate>,
+    pub by_class: Vec<ClassRow>,
+    pub nearest_corner: Option<NearestCorner>,
+    pub seed: u64,
+    pub seconds: f64,
+    pub seconds_train: f64,
+    pub seconds_score: f64,
+    pub peak_memory_bytes: Option<u64>,
+    pub n_parameters: usize,
+}
+
+/// One abnormal class against all normals of the test.
+#[derive(Serialize)]
+pub(crate) struct ClassRow {
+    pub class: String,
+    pub n: usize,
+    /// Share that was flagged.
+    pub flagged: f64,
+    /// `None` for normal classes.
+    pub auroc: Option<f64>,
+}
+
+/// The ROC point nearest (0, 1): chosen on the test labels, so a report and no threshold.
+#[derive(Serialize)]
+pub(crate) struct NearestCorner {
+    pub threshold: f32,
+    pub false_positive_rate: f64,
+    pub true_positive_rate: f64,
+    pub note: &'static str,
+}
+
+/// Scores validation and test sets, sets the threshold by the former, judges by the latter, and writes `scores.csv`,
+/// `calibration.json`.
+pub(crate) fn evaluate(folder: &Folder, model: &dyn Detector, data: &RunData, decide: Decide, device: &Device, rng: &Rng) -> Result<Evaluated, Failure> {
+    let begun = Instant::now();
+    let bar = bar(data.validation.source.len() + data.test.source.len());
+    let validation = score(model, data.validation.source.as_ref(), device, rng, &bar)?;
+    let test = score(model, data.test.source.as_ref(), device, rng, &bar)?;
+    bar.finish_and_clear();
+    let seconds = begun.elapsed().as_secs_f64();
+    let calibration = Calibration::conformal(&validation.total, decide.false_alarm_rate)?;
+    let decisions = calibration.decide(&test.total)?;
+    let threshold = calibration.threshold_or_infinity();
+    let summary = summary(&test.total, Some(&data.test.abnormal), threshold, &rng.fork("metrics"))?;
+    let of_validation = calibration.decide(&validation.total)?;
+    let sets = [("validation", &data.validation, &validation, &of_validation), ("test", &data.test, &test, &decisions)];
+    folder.write("scores.csv", &table(&sets)?)?;
+    folder.write_json("calibration.json", &calibration)?;
+    Ok(Evaluated { scores: test.total, decisions, calibration, summary, seconds })
+}
+
+fn bar(n: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("scoring {bar:30} {pos}/{len} samples, {eta} left");
+    ProgressBar::new(n as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn score(model: &dyn Detector, source: &dyn Source, device: &Device, rng: &Rng, bar: &ProgressBar) -> Result<Scored, Failure> {
+    let mut scored = Scored { total: Vec::new(), parts: Vec::new() };
+    let all: Vec<usize> = (0..source.len()).collect();
+    for indices in chunks(&all, BATCH) {
+        let scores = model.score(&tensor(source, indices, device)?, rng)?;
+        if let Some(at) = scores.total.iter().position(|score| !score.is_finite()) {
+            let (id, score) = (source.id(indices[at]), scores.total[at]);
+            return Err(Failure::Failed(format!("the score of sample {id} is {score}; is the sample finite?")));
+        }
+        scored.total.extend(scores.total);
+        for (i, (name, values)) in scores.parts.into_iter().enumerate() {
+            match scored.parts.get_mut(i) {
+                Some((_, all)) => all.extend(values),
+                None => scored.parts.push((name, values)),
+            }
+        }
+        bar.inc(indices.len() as u64);
+    }
+    Ok(scored)
+}
+
+type Rows<'a> = (&'static str, &'a TestSet, &'a Scored, &'a Vec<Decision>);
+
+fn table(sets: &[Rows<'_>]) -> Result<Vec<u8>, Failure> {
+    let fail = |error: csv::Error| Failure::Failed(format!("scores.csv: {error}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut header = vec!["id", "set", "class", "label", "score"];
+    header.extend(sets.iter().flat_map(|(_, _, scored, _)| scored.parts.iter().map(|(name, _)| *name)).take(sets[0].2.parts.len()));
+    header.extend(["p_value", "decision"]);
+    writer.write_record(&header).map_err(fail)?;
+    for (set, samples, scored, decisions) in sets {
+        for i in 0..scored.total.len() {
+            let word = |abnormal: bool| if abnormal { "abnormal" } else { "normal" }.to_string();
+            let mut row = vec![samples.source.id(i), (*set).to_string(), samples.classes[samples.labels[i]].clone()];
+            row.extend([word(samples.abnormal[i]), scored.total[i].to_string()]);
+            row.extend(scored.parts.iter().map(|(_, values)| values[i].to_string()));
+            row.extend([decisions[i].p_value.to_string(), word(decisions[i].abnormal)]);
+            writer.write_record(&row).map_err(fail)?;
+        }
+    }
+    writer.into_inner().map_err(|error| Failure::Failed(format!("scores.csv: {error}")))
+}
+
+/// How each class fared.
+pub(crate) fn by_class(test: &TestSet, evaluated: &Evaluated) -> Vec<ClassRow> {
+    let normals: Vec<f32> = (0..test.abnormal.len()).filter(|&i| !test.abnormal[i]).map(|i| evaluated.scores[i]).collect();
+    let mut rows = Vec::new();
+    for (class, name) in test.classes.iter().enumerate() {
+        let members: Vec<usize> = (0..test.labels.len()).filter(|&i| test.labels[i] == class).collect();
+        let Some(&first) = members.first() else { continue };
+        let flagged = members.iter().filter(|&&i| evaluated.decisions[i].abnormal).count() as f64 / members.len() as f64;
+        let auroc = test.abnormal[first].then(|| {
+            let scores: Vec<f32> = normals.iter().copied().chain(members.iter().map(|&i| evaluated.scores[i])).collect();
+            let abnormal: Vec<bool> = (0..scores.len()).map(|i| i >= normals.len()).collect();
+            auroc(&scores, &abnormal).ok()
+        });
+        rows.push(ClassRow { class: name.clone(), n: members.len(), flagged, auroc: auroc.flatten() });
+    }
+    rows
+}
+
+/// The ROC point nearest (0, 1) on the test set.
+pub(crate) fn nearest_corner(test: &TestSet, evaluated: &Evaluated) -> Option<NearestCorner> {
+    let point = Ranking::new(&evaluated.scores, &test.abnormal).ok()?.roc_point_nearest_perfect().ok()?;
+    Some(NearestCorner {
+        threshold: point.threshold,
+        false_positive_rate: point.fpr,
+        true_positive_rate: point.tpr,
+        note: "chosen on the test labels: a report, not a threshold to use",
+    })
+}

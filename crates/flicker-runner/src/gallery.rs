@@ -1,0 +1,111 @@
+//! Which samples are shown, and their pictures: input, reconstruction and anomaly map.
+
+use crate::Failure;
+use crate::evaluate::Evaluated;
+use crate::folder::Folder;
+use crate::pictures::{Colours, Item, Picture, Strip, write_gallery, write_samples};
+use crate::samples::TestSet;
+use candle_core::{Device, Tensor};
+use flicker_core::data::{Prepare, tensor};
+use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores};
+use std::path::Path;
+
+/// Samples in a strip.
+const SHOWN: usize = 12;
+
+/// Chooses telling samples of the test set, scores them again for their pictures, and writes the gallery.
+pub(crate) fn write(folder: &Folder, model: &dyn Detector, test: &TestSet, evaluated: &Evaluated, show: &Show<'_>) -> std::result::Result<(), Failure> {
+    let SampleShape::Image { .. } = test.source.shape() else { return Ok(()) };
+    let mut strips = Vec::new();
+    for (title, note, indices) in chosen(test, evaluated) {
+        if !indices.is_empty() {
+            let items = items(model, test, evaluated, &indices, show)?;
+            strips.push(Strip { title: title.to_string(), note, items });
+        }
+    }
+    Ok(write_gallery(folder.dir(), &strips)?)
+}
+
+/// How samples become pictures.
+pub(crate) struct Show<'a> {
+    /// How images were prepared.
+    pub prepare: Prepare,
+    /// Where the model computes.
+    pub device: &'a Device,
+    /// The stream that scores were drawn from.
+    pub rng: &'a Rng,
+}
+
+type Chosen = (&'static str, String, Vec<usize>);
+
+fn chosen(test: &TestSet, evaluated: &Evaluated) -> Vec<Chosen> {
+    let mut order: Vec<usize> = (0..test.abnormal.len()).collect();
+    order.sort_by(|&a, &b| evaluated.scores[b].total_cmp(&evaluated.scores[a]).then(a.cmp(&b)));
+    let flagged = |i: usize| evaluated.decisions[i].abnormal;
+    let first = |keep: &dyn Fn(usize) -> bool| order.iter().copied().filter(|&i| keep(i)).take(SHOWN).collect::<Vec<_>>();
+    let last = |keep: &dyn Fn(usize) -> bool| order.iter().rev().copied().filter(|&i| keep(i)).take(SHOWN).collect::<Vec<_>>();
+    let count = |keep: &dyn Fn(usize) -> bool| order.iter().filter(|&&i| keep(i)).count();
+    let (false_alarm, missed) = (|i: usize| flagged(i) && !test.abnormal[i], |i: usize| !flagged(i) && test.abnormal[i]);
+    let mut border = order.clone();
+    if let Some(threshold) = evaluated.calibration.threshold() {
+        let distance = |i: usize| (f64::from(evaluated.scores[i]) - threshold).abs();
+        border.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)).then(a.cmp(&b)));
+    }
+    border.truncate(SHOWN);
+    vec![
+        ("Most abnormal", "The highest scores of the test set.".into(), first(&|_| true)),
+        ("Most normal", "The lowest scores of the test set.".into(), last(&|_| true)),
+        ("Misses", format!("Abnormal, not flagged: {} in all, the lowest scores first.", count(&missed)), last(&missed)),
+        ("False alarms", format!("Normal, flagged: {} in all, the highest scores first.", count(&false_alarm)), first(&false_alarm)),
+        ("Borderline", "The scores nearest the threshold.".into(), border),
+    ]
+}
+
+fn items(model: &dyn Detector, test: &TestSet, evaluated: &Evaluated, indices: &[usize], show: &Show<'_>) -> std::result::Result<Vec<Item>, Failure> {
+    let xs = tensor(test.source.as_ref(), indices, show.device)?;
+    let scores = model.score(&xs, show.rng)?;
+    let heat_scale = heat_scale(&scores)?;
+    let mut items = Vec::new();
+    for (row, &index) in indices.iter().enumerate() {
+        let mut images = vec![("input".to_string(), plain(&xs, row, show.prepare)?)];
+        if let Some(reconstruction) = &scores.reconstruction {
+            images.push(("reconstruction".to_string(), plain(reconstruction, row, show.prepare)?));
+        }
+        if let Some(map) = scores.map.as_ref().filter(|map| map.rank() == 4) {
+            images.push(("map".to_string(), picture(&map.get(row)?, |v| v / heat_scale, Colours::Heat)?));
+        }
+        let decision = if evaluated.decisions[index].abnormal { "flagged" } else { "passed" };
+        let truth = if test.abnormal[index] { "abnormal" } else { "normal" };
+        let caption = format!("{}: {truth}, {decision}", test.classes[test.labels[index]]);
+        items.push(Item { id: test.source.id(index), caption, score: evaluated.scores[index], images });
+    }
+    Ok(items)
+}
+
+/// The value that is shown brightest, the same for all maps of a strip.
+fn heat_scale(scores: &Scores) -> Result<f32> {
+    let Some(map) = &scores.map else { return Ok(1.0) };
+    let highest = map.flatten_all()?.max(0)?.to_scalar::<f32>()?;
+    Ok(if highest > 0.0 { highest } else { 1.0 })
+}
+
+fn plain(images: &Tensor, row: usize, prepare: Prepare) -> Result<Picture> {
+    picture(&images.get(row)?, |value| prepare.range.undo(value), Colours::Plain)
+}
+
+/// One image `(C, H, W)`; of other channel numbers than 1 and 3 the first is shown.
+fn picture(image: &Tensor, value: impl Fn(f32) -> f32, colours: Colours) -> Result<Picture> {
+    let image = if matches!(image.dim(0)?, 1 | 3) { image.clone() } else { image.narrow(0, 0, 1)? };
+    let shape = image.dims3()?;
+    let pixels = image.flatten_all()?.to_vec1::<f32>()?.into_iter().map(value).collect();
+    Picture::new(shape, pixels, colours).map_err(|error| Error::data("picture", error.to_string()))
+}
+
+/// Writes a sheet of inputs (first row) and reconstructions (second row) of a watched set after an epoch.
+pub(crate) fn write_epoch(dir: &Path, epoch: usize, set: &str, input: &Tensor, reconstruction: &Tensor, prepare: Prepare) -> Result<()> {
+    let n = input.dim(0)?;
+    let rows = (0..n).map(|row| plain(input, row, prepare)).chain((0..n).map(|row| plain(reconstruction, row, prepare)));
+    let pictures = rows.collect::<Result<Vec<_>>>()?;
+    let written = write_samples(dir, &format!("reconstructions of {set}"), epoch, &pictures, n);
+    written.map(|_| ()).map_err(|error| Error::data("samples", format!("{error:#}")))
+}

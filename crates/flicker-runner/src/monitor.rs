@@ -1,0 +1,154 @@
+//! The monitor of a program: progress on the screen, the log, checkpoints in the folder, and when to stop.
+
+use crate::Failure;
+use crate::folder::Folder;
+use crate::gallery;
+use crate::log::Log;
+use crate::signals::Signals;
+use crate::tensorboard::EventWriter;
+use flicker_core::data::Prepare;
+use flicker_core::run::{Checkpoint, Event, Monitor};
+use flicker_core::{Error, Result, State, Stop};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Name of the checkpoint in a run folder.
+pub(crate) const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Listens to a training on behalf of a program.
+pub(crate) struct Screen {
+    folder: Folder,
+    log: Log,
+    events: EventWriter,
+    signals: Signals,
+    deadline: Option<(Instant, f64)>,
+    prepare: Prepare,
+    quiet: bool,
+    bar: Option<ProgressBar>,
+    phase: PhaseClock,
+    step: u64,
+}
+
+/// What the time left is reckoned from.
+#[derive(Debug)]
+struct PhaseClock {
+    begun: Instant,
+    from_epoch: usize,
+    epochs: usize,
+}
+
+impl Screen {
+    /// A monitor that writes into `folder` and stops at signals, or after `limit` seconds.
+    pub(crate) fn new(folder: &Folder, signals: Signals, limit: Option<f64>, prepare: Prepare, quiet: bool) -> std::result::Result<Self, Failure> {
+        Ok(Self {
+            folder: folder.clone(),
+            log: Log::open(&folder.path("log.jsonl"))?,
+            events: EventWriter::create(&folder.path("events"))?,
+            signals,
+            deadline: limit.map(|seconds| (Instant::now(), seconds)),
+            prepare,
+            quiet,
+            bar: None,
+            phase: PhaseClock { begun: Instant::now(), from_epoch: 0, epochs: 0 },
+            step: 0,
+        })
+    }
+
+    /// The log, for lines of the program's own.
+    pub(crate) fn log(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    fn begin_phase(&mut self, name: &str, epochs: usize, steps: usize, from_epoch: usize) {
+        self.phase = PhaseClock { begun: Instant::now(), from_epoch, epochs };
+        if from_epoch > 0 {
+            self.say(&format!("{name}: going on after epoch {from_epoch}"));
+        }
+        if !self.quiet && std::io::stderr().is_terminal() {
+            let bar = ProgressBar::new((epochs * steps) as u64);
+            bar.set_position((from_epoch * steps) as u64);
+            let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} steps, {per_sec}, {eta} left  {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_prefix(name.to_string());
+            bar.enable_steady_tick(Duration::from_millis(250));
+            self.bar = Some(bar);
+        }
+    }
+
+    fn end_epoch(&mut self, phase: &str, epoch: usize, losses: &[(String, f64)], seconds: f64) {
+        let shown: Vec<String> = losses.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+        let done = (epoch - self.phase.from_epoch).max(1) as f64;
+        let left = self.phase.begun.elapsed().as_secs_f64() / done * (self.phase.epochs - epoch) as f64;
+        self.say(&format!("{phase} epoch {epoch}/{}: {}  ({seconds:.1} s, {left:.0} s left)", self.phase.epochs, shown.join("  ")));
+        if epoch == self.phase.epochs
+            && let Some(bar) = self.bar.take()
+        {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// One line for people: above the bar on a terminal, plain otherwise.
+    pub(crate) fn say(&self, text: &str) {
+        match &self.bar {
+            _ if self.quiet => {}
+            Some(bar) => bar.println(text),
+            None => crate::say(text),
+        }
+    }
+
+    fn scalars(&mut self, prefix: &str, values: &[(String, f64)], step: u64) -> Result<()> {
+        for (name, value) in values {
+            self.events.scalar(&format!("{prefix}/{name}"), step, *value)?;
+        }
+        Ok(())
+    }
+}
+
+impl Monitor for Screen {
+    fn event(&mut self, event: &Event<'_>) -> Result<()> {
+        self.log.event(event)?;
+        match *event {
+            Event::Phase { name, epochs, steps, from_epoch } => self.begin_phase(name, epochs, steps, from_epoch),
+            Event::Step { epoch, step, steps, .. } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_position((epoch * steps + step) as u64);
+                }
+            }
+            Event::Epoch { phase, epoch, steps, losses, seconds } => {
+                self.end_epoch(phase, epoch, losses, seconds);
+                self.step = steps as u64;
+                self.scalars(phase, losses, self.step)?;
+            }
+            Event::Watch { phase, series, epoch } => {
+                let shown: Vec<String> = series.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+                self.say(&format!("{phase} epoch {epoch}, watched: {}", shown.join("  ")));
+                self.scalars(&format!("{phase}/watched"), series, self.step)?;
+            }
+            Event::Pictures { epoch, set, input, reconstruction, .. } => {
+                gallery::write_epoch(self.folder.dir(), epoch, set, input, reconstruction, self.prepare)?;
+            }
+            Event::Note { text } => self.say(text),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        flicker_core::file::write_whole(&self.folder.path(CHECKPOINT), &checkpoint.to_bytes()?)
+    }
+
+    fn weights(&mut self, phase: &str, epoch: usize, state: &State) -> Result<()> {
+        let path = self.folder.path(&format!("checkpoints/{phase}-epoch-{epoch:04}.safetensors"));
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| Error::io(parent, error))?;
+        }
+        flicker_core::file::write_whole(&path, &state.part("weights").to_bytes(&BTreeMap::new())?)
+    }
+
+    fn stop(&mut self) -> Option<Stop> {
+        let late = self.deadline.is_some_and(|(begun, limit)| begun.elapsed().as_secs_f64() >= limit);
+        self.signals.stop().or(late.then_some(Stop::TimeLimit))
+    }
+}
