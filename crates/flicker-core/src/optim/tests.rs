@@ -144,24 +144,58 @@ fn centered_rms_prop_stays_finite_under_a_constant_gradient() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_parameter_that_many_threads_move_is_moved_as_by_one() -> Result<()> {
-    let n = 200_001;
+/// Bits of 100,001 numbers after three steps of parameters of at most `piece` elements.
+fn moved<R: Rule + Copy>(config: R, piece: usize, threads: usize) -> Result<Vec<u32>> {
+    let n = 100_001;
     let values: Vec<f32> = crate::Rng::new(0).normals(n);
-    let slopes = Tensor::from_vec(crate::Rng::new(1).normals(n), n, &Device::Cpu)?;
-    let moved = |threads: usize| -> Result<Vec<u32>> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        let var = Var::from_slice(&values, n, &Device::Cpu)?;
-        let vars = vec![("x".to_string(), var.clone())];
-        let mut optimizer = Adam::new(vars.clone(), AdamConfig::new(0.01))?;
-        for _ in 0..3 {
-            let mut grads = (var.as_tensor() * &slopes)?.sum_all()?.backward()?;
-            pool.install(|| clip_grad_norm(&mut grads, &vars, 1.0))?;
-            pool.install(|| optimizer.step(&grads))?;
-        }
-        Ok(var.to_vec1::<f32>()?.into_iter().map(f32::to_bits).collect())
+    let slopes: Vec<f32> = crate::Rng::new(1).normals(n);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    let named = |(i, values): (usize, &[f32])| -> Result<(String, Var)> {
+        Ok((i.to_string(), Var::from_slice(values, values.len(), &Device::Cpu)?))
     };
-    assert_eq!(moved(1)?, moved(5)?);
+    let vars = values.chunks(piece).enumerate().map(named).collect::<Result<Vec<_>>>()?;
+    let mut optimizer = Stepper::new(vars.clone(), config)?;
+    for _ in 0..3 {
+        let mut loss = Tensor::new(0f32, &Device::Cpu)?;
+        for ((_, var), slopes) in vars.iter().zip(slopes.chunks(piece)) {
+            let slopes = Tensor::from_slice(slopes, slopes.len(), &Device::Cpu)?;
+            loss = (loss + (var.as_tensor() * slopes)?.sum_all()?)?;
+        }
+        let grads = loss.backward()?;
+        pool.install(|| optimizer.step(&grads))?;
+    }
+    let mut bits = Vec::new();
+    for (_, var) in vars {
+        bits.extend(var.to_vec1::<f32>()?.into_iter().map(f32::to_bits));
+    }
+    Ok(bits)
+}
+
+#[test]
+fn a_large_parameter_moves_as_its_pieces_on_any_number_of_threads() -> Result<()> {
+    fn check<R: Rule + Copy>(config: R) -> Result<()> {
+        let whole = moved(config, 100_001, 5)?;
+        assert_eq!(whole, moved(config, 100_001, 1)?);
+        assert_eq!(whole, moved(config, 9_000, 1)?);
+        Ok(())
+    }
+    check(AdamConfig::new(0.01))?;
+    check(RmsPropConfig { momentum: 0.9, ..RmsPropConfig::new(0.01) })?;
+    check(SgdConfig::new(0.01))
+}
+
+#[test]
+fn the_norm_is_the_same_on_any_number_of_threads() -> Result<()> {
+    let n = 100_001;
+    let slopes = Tensor::from_vec(crate::Rng::new(1).normals(n), n, &Device::Cpu)?;
+    let norm = |threads: usize| -> Result<u64> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        let var = Var::zeros(n, DType::F32, &Device::Cpu)?;
+        let mut grads = (var.as_tensor() * &slopes)?.sum_all()?.backward()?;
+        let norm = pool.install(|| clip_grad_norm(&mut grads, &[("x".into(), var)], 1.0))?;
+        Ok(norm.to_bits())
+    };
+    assert_eq!(norm(1)?, norm(5)?);
     Ok(())
 }
 
