@@ -36,7 +36,7 @@ pub struct Elements<'a> {
 }
 
 /// The arithmetic of an optimizer, with its hyper-parameters.
-pub trait Rule: Sync {
+pub trait Rule: Send + Sync {
     /// Refuses hyper-parameters that cannot work.
     ///
     /// # Errors
