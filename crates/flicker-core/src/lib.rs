@@ -8,6 +8,7 @@ mod detector;
 mod error;
 pub mod file;
 pub mod nn;
+pub mod optim;
 mod rng;
 pub mod run;
 mod sample_shape;

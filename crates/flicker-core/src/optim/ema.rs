@@ -1,0 +1,150 @@
+//! Averaged weights: an exponential moving average of every parameter, as the diffusion models use it (Ho, Jain and
+//! Abbeel, 2020, <https://arxiv.org/abs/2006.11239>, appendix B).
+
+use super::state::{self, Expected};
+use super::{State, require_fraction};
+use crate::Result;
+use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var};
+use rayon::prelude::*;
+
+/// Elements that one thread updates in one go.
+const STRETCH: usize = 1 << 14;
+
+/// The exponential moving average of parameters, beginning as their copy.
+#[derive(Debug)]
+pub struct Ema {
+    decay: f64,
+    params: Vec<Average>,
+}
+
+#[derive(Debug)]
+struct Average {
+    name: String,
+    var: Var,
+    mean: Tensor,
+}
+
+impl Ema {
+    /// An average of `vars` that begins as a copy of them.
+    ///
+    /// # Errors
+    /// If `decay` is not in `[0, 1)`, or candle refuses the copy.
+    pub fn new(vars: &[(String, Var)], decay: f64) -> Result<Self> {
+        require_fraction("decay", decay)?;
+        let average = |(name, var): &(String, Var)| -> Result<Average> {
+            Ok(Average { name: name.clone(), var: var.clone(), mean: copied(var.as_tensor())? })
+        };
+        Ok(Self { decay, params: vars.iter().map(average).collect::<Result<_>>()? })
+    }
+
+    /// Moves the average towards the parameters: `mean ← decay · mean + (1 - decay) · parameter`.
+    ///
+    /// # Errors
+    /// If candle refuses an operation.
+    pub fn update(&mut self) -> Result<()> {
+        for Average { var, mean, .. } in &mut self.params {
+            if mean.device().is_cpu() && mean.dtype() == DType::F32 {
+                mean.inplace_op2(&var.as_tensor().contiguous()?, &Towards { decay: self.decay })?;
+            } else {
+                *mean = ((&*mean * self.decay)? + (var.as_detached_tensor() * (1.0 - self.decay))?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the averages into the variables of the same names, which may belong to another model.
+    ///
+    /// # Errors
+    /// If the names or shapes are not exactly those of the averages; nothing is written then.
+    pub fn copy_to(&self, vars: &[(String, Var)]) -> Result<()> {
+        let tensors = vars.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
+        state::require_same("averaged weights", &self.expected(), &tensors)?;
+        for (name, var) in vars {
+            if let Some(average) = self.params.iter().find(|average| average.name == *name) {
+                var.set(&average.mean.to_device(var.device())?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Exchanges the parameters with their averages: once before an evaluation, once after it.
+    ///
+    /// # Errors
+    /// If candle refuses a copy.
+    pub fn swap(&mut self) -> Result<()> {
+        for Average { var, mean, .. } in &mut self.params {
+            let trained = copied(var.as_tensor())?;
+            var.set(mean)?;
+            *mean = trained;
+        }
+        Ok(())
+    }
+
+    /// A copy of the averages, by name of parameter.
+    ///
+    /// # Errors
+    /// If candle refuses the copy.
+    pub fn state(&self) -> Result<State> {
+        self.params.iter().map(|average| Ok((average.name.clone(), copied(&average.mean)?))).collect()
+    }
+
+    /// Takes over what [`Ema::state`] returned, or leaves everything as it was.
+    ///
+    /// # Errors
+    /// If the names, shapes or types are not exactly those of the averages; the message names the first difference.
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        state::require_same("averaged weights", &self.expected(), state)?;
+        let restored = |average: &Average| copied(&state[&average.name].to_device(average.var.device())?);
+        let means: Vec<Tensor> = self.params.iter().map(restored).collect::<Result<_>>()?;
+        for (average, mean) in self.params.iter_mut().zip(means) {
+            average.mean = mean;
+        }
+        Ok(())
+    }
+
+    fn expected(&self) -> Expected {
+        let entry =
+            |average: &Average| (average.name.clone(), (average.mean.dims().to_vec(), average.mean.dtype()));
+        self.params.iter().map(entry).collect()
+    }
+}
+
+/// A contiguous copy with memory of its own, outside every graph.
+fn copied(tensor: &Tensor) -> Result<Tensor> {
+    Ok(tensor.detach().contiguous()?.copy()?)
+}
+
+/// One pass of the average over a parameter in the CPU's memory.
+struct Towards {
+    decay: f64,
+}
+
+impl InplaceOp2 for Towards {
+    fn name(&self) -> &'static str {
+        "moving-average"
+    }
+
+    fn cpu_fwd(
+        &self,
+        means: &mut CpuStorage,
+        means_l: &Layout,
+        values: &CpuStorage,
+        values_l: &Layout,
+    ) -> candle_core::Result<()> {
+        let (CpuStorage::F32(means), CpuStorage::F32(values)) = (means, values) else {
+            candle_core::bail!("moving average: expected averages and values in f32")
+        };
+        let (Some((m0, m1)), Some((v0, v1))) = (means_l.contiguous_offsets(), values_l.contiguous_offsets())
+        else {
+            candle_core::bail!("moving average: expected contiguous averages and values")
+        };
+        let (decay, rest) = (self.decay as f32, (1.0 - self.decay) as f32);
+        let stretches = means[m0..m1].par_chunks_mut(STRETCH).zip(values[v0..v1].par_chunks(STRETCH));
+        stretches.for_each(|(means, values)| {
+            for (mean, &value) in means.iter_mut().zip(values) {
+                *mean = decay * *mean + rest * value;
+            }
+        });
+        Ok(())
+    }
+}
