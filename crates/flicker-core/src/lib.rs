@@ -3,7 +3,9 @@
 //!
 //! A higher score is more abnormal, everywhere; the positive class is the abnormal one, everywhere.
 
+pub mod calibration;
 mod error;
+pub mod metrics;
 mod rng;
 mod sample_shape;
 
