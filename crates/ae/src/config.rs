@@ -78,7 +78,10 @@ impl Config {
         let least = if self.batch_norm { 2 } else { 1 };
         if self.batch < least {
             let why = if self.batch_norm { " for batch normalization" } else { "" };
-            return Err(Error::config("config.batch", format!("{} is too few{why}, which needs at least {least}", self.batch)));
+            return Err(Error::config(
+                "config.batch",
+                format!("{} is too few{why}, which needs at least {least}", self.batch),
+            ));
         }
         Ok(())
     }

@@ -23,7 +23,8 @@ impl Dense {
         let layer = |side: &str, i: usize, inputs, outputs, activation| {
             Linear::new(inputs, outputs, activation, &vb.pp(side).pp(format!("layer{i}")))
         };
-        let encoder = widths.windows(2).enumerate().map(|(i, w)| layer("encoder", i, w[0], w[1], Activation::Relu));
+        let encoder =
+            widths.windows(2).enumerate().map(|(i, w)| layer("encoder", i, w[0], w[1], Activation::Relu));
         let norm = |name: &str, activation| {
             let built = BatchNorm::new(features, 1e-5, Init::Const(1.0), activation, &vb.pp(name));
             config.batch_norm.then_some(built).transpose()

@@ -3,10 +3,12 @@
 //!
 //! A higher score is more abnormal, everywhere; the positive class is the abnormal one, everywhere.
 
+pub mod calibration;
 pub mod data;
 mod detector;
 mod error;
 pub mod file;
+pub mod metrics;
 pub mod nn;
 pub mod optim;
 mod rng;

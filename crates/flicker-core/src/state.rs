@@ -5,7 +5,7 @@ use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 /// A map of names to tensors, in the order of the names. The file format is safetensors, and equal states give equal bytes.
 #[derive(Clone, Debug, Default)]
@@ -113,6 +113,12 @@ impl Deref for State {
 
     fn deref(&self) -> &Self::Target {
         &self.tensors
+    }
+}
+
+impl DerefMut for State {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.tensors
     }
 }
 

@@ -7,9 +7,9 @@ use candle_core::utils::{cuda_is_available, metal_is_available};
 /// The device called `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`.
 pub(crate) fn device(name: &str) -> Result<Device, Failure> {
     let (kind, index) = name.split_once(':').unwrap_or((name, "0"));
-    let index: usize = index
-        .parse()
-        .map_err(|_| Failure::usage(format!("--device {name}: expected a number after the colon, found `{index}`")))?;
+    let index: usize = index.parse().map_err(|_| {
+        Failure::usage(format!("--device {name}: expected a number after the colon, found `{index}`"))
+    })?;
     let opened = match kind {
         "cpu" => return Ok(Device::Cpu),
         "cuda" if cuda_is_available() => Device::new_cuda(index),
@@ -18,7 +18,11 @@ pub(crate) fn device(name: &str) -> Result<Device, Failure> {
             let problem = format!("this program was built without {kind}; build it with `--features {kind}`");
             return Err(Failure::usage(format!("--device {name}: {problem}")));
         }
-        _ => return Err(Failure::usage(format!("--device {name}: expected cpu, cuda, cuda:N, metal or metal:N"))),
+        _ => {
+            return Err(Failure::usage(format!(
+                "--device {name}: expected cpu, cuda, cuda:N, metal or metal:N"
+            )));
+        }
     };
     opened.map_err(|error| {
         let text = error.to_string();
@@ -57,7 +61,10 @@ mod tests {
         check("tpu", "--device tpu: expected cpu, cuda, cuda:N, metal or metal:N");
         check("cuda:x", "--device cuda:x: expected a number after the colon, found `x`");
         if !cuda_is_available() {
-            check("cuda:0", "--device cuda:0: this program was built without cuda; build it with `--features cuda`");
+            check(
+                "cuda:0",
+                "--device cuda:0: this program was built without cuda; build it with `--features cuda`",
+            );
         }
     }
 }

@@ -78,7 +78,14 @@ pub(crate) struct NearestCorner {
 
 /// Scores validation and test sets, sets the threshold by the former, judges by the latter, and writes `scores.csv`,
 /// `calibration.json`.
-pub(crate) fn evaluate(folder: &Folder, model: &dyn Detector, data: &RunData, decide: Decide, device: &Device, rng: &Rng) -> Result<Evaluated, Failure> {
+pub(crate) fn evaluate(
+    folder: &Folder,
+    model: &dyn Detector,
+    data: &RunData,
+    decide: Decide,
+    device: &Device,
+    rng: &Rng,
+) -> Result<Evaluated, Failure> {
     let begun = Instant::now();
     let bar = bar(data.validation.source.len() + data.test.source.len());
     let validation = score(model, data.validation.source.as_ref(), device, rng, &bar)?;
@@ -90,7 +97,10 @@ pub(crate) fn evaluate(folder: &Folder, model: &dyn Detector, data: &RunData, de
     let threshold = calibration.threshold_or_infinity();
     let summary = summary(&test.total, Some(&data.test.abnormal), threshold, &rng.fork("metrics"))?;
     let of_validation = calibration.decide(&validation.total)?;
-    let sets = [("validation", &data.validation, &validation, &of_validation), ("test", &data.test, &test, &decisions)];
+    let sets = [
+        ("validation", &data.validation, &validation, &of_validation),
+        ("test", &data.test, &test, &decisions),
+    ];
     folder.write("scores.csv", &table(&sets)?)?;
     folder.write_json("calibration.json", &calibration)?;
     Ok(Evaluated { scores: test.total, decisions, calibration, summary, seconds })
@@ -104,14 +114,22 @@ fn bar(n: usize) -> ProgressBar {
     ProgressBar::new(n as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn score(model: &dyn Detector, source: &dyn Source, device: &Device, rng: &Rng, bar: &ProgressBar) -> Result<Scored, Failure> {
+fn score(
+    model: &dyn Detector,
+    source: &dyn Source,
+    device: &Device,
+    rng: &Rng,
+    bar: &ProgressBar,
+) -> Result<Scored, Failure> {
     let mut scored = Scored { total: Vec::new(), parts: Vec::new() };
     let all: Vec<usize> = (0..source.len()).collect();
     for indices in chunks(&all, BATCH) {
         let scores = model.score(&tensor(source, indices, device)?, rng)?;
         if let Some(at) = scores.total.iter().position(|score| !score.is_finite()) {
             let (id, score) = (source.id(indices[at]), scores.total[at]);
-            return Err(Failure::Failed(format!("the score of sample {id} is {score}; is the sample finite?")));
+            return Err(Failure::Failed(format!(
+                "the score of sample {id} is {score}; is the sample finite?"
+            )));
         }
         scored.total.extend(scores.total);
         for (i, (name, values)) in scores.parts.into_iter().enumerate() {
@@ -131,13 +149,18 @@ fn table(sets: &[Rows<'_>]) -> Result<Vec<u8>, Failure> {
     let fail = |error: csv::Error| Failure::Failed(format!("scores.csv: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut header = vec!["id", "set", "class", "label", "score"];
-    header.extend(sets.iter().flat_map(|(_, _, scored, _)| scored.parts.iter().map(|(name, _)| *name)).take(sets[0].2.parts.len()));
+    header.extend(
+        sets.iter()
+            .flat_map(|(_, _, scored, _)| scored.parts.iter().map(|(name, _)| *name))
+            .take(sets[0].2.parts.len()),
+    );
     header.extend(["p_value", "decision"]);
     writer.write_record(&header).map_err(fail)?;
     for (set, samples, scored, decisions) in sets {
         for i in 0..scored.total.len() {
             let word = |abnormal: bool| if abnormal { "abnormal" } else { "normal" }.to_string();
-            let mut row = vec![samples.source.id(i), (*set).to_string(), samples.classes[samples.labels[i]].clone()];
+            let mut row =
+                vec![samples.source.id(i), (*set).to_string(), samples.classes[samples.labels[i]].clone()];
             row.extend([word(samples.abnormal[i]), scored.total[i].to_string()]);
             row.extend(scored.parts.iter().map(|(_, values)| values[i].to_string()));
             row.extend([decisions[i].p_value.to_string(), word(decisions[i].abnormal)]);
@@ -149,14 +172,17 @@ fn table(sets: &[Rows<'_>]) -> Result<Vec<u8>, Failure> {
 
 /// How each class fared.
 pub(crate) fn by_class(test: &TestSet, evaluated: &Evaluated) -> Vec<ClassRow> {
-    let normals: Vec<f32> = (0..test.abnormal.len()).filter(|&i| !test.abnormal[i]).map(|i| evaluated.scores[i]).collect();
+    let normals: Vec<f32> =
+        (0..test.abnormal.len()).filter(|&i| !test.abnormal[i]).map(|i| evaluated.scores[i]).collect();
     let mut rows = Vec::new();
     for (class, name) in test.classes.iter().enumerate() {
         let members: Vec<usize> = (0..test.labels.len()).filter(|&i| test.labels[i] == class).collect();
         let Some(&first) = members.first() else { continue };
-        let flagged = members.iter().filter(|&&i| evaluated.decisions[i].abnormal).count() as f64 / members.len() as f64;
+        let flagged = members.iter().filter(|&&i| evaluated.decisions[i].abnormal).count() as f64
+            / members.len() as f64;
         let auroc = test.abnormal[first].then(|| {
-            let scores: Vec<f32> = normals.iter().copied().chain(members.iter().map(|&i| evaluated.scores[i])).collect();
+            let scores: Vec<f32> =
+                normals.iter().copied().chain(members.iter().map(|&i| evaluated.scores[i])).collect();
             let abnormal: Vec<bool> = (0..scores.len()).map(|i| i >= normals.len()).collect();
             auroc(&scores, &abnormal).ok()
         });

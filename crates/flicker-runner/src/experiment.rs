@@ -74,7 +74,13 @@ pub(crate) struct Expectation {
 impl<C: DeserializeOwned + Serialize + Clone> Experiment<C> {
     /// Reads an experiment of `family` from `text`; `origin` names it in errors. With `quick`, and with `set`
     /// (`key=value`), values are replaced before the numbers are looked at.
-    pub(crate) fn parse(origin: &str, text: &str, family: &str, quick: bool, set: &[String]) -> Result<Self, Failure> {
+    pub(crate) fn parse(
+        origin: &str,
+        text: &str,
+        family: &str,
+        quick: bool,
+        set: &[String],
+    ) -> Result<Self, Failure> {
         let mut table: Table = toml::from_str(text).map_err(|error| wrong(origin, text, &error))?;
         expect_family(origin, &table, family)?;
         // First as it stands: then an error knows its line.
@@ -87,7 +93,9 @@ impl<C: DeserializeOwned + Serialize + Clone> Experiment<C> {
                 assign(&mut table, assignment)?;
             }
             let changed = Value::Table(table).try_into();
-            changed.map_err(|error: toml::de::Error| Failure::usage(format!("{origin}: {}", one_line(error.message()))))?
+            changed.map_err(|error: toml::de::Error| {
+                Failure::usage(format!("{origin}: {}", one_line(error.message())))
+            })?
         } else {
             plain
         };
@@ -96,12 +104,18 @@ impl<C: DeserializeOwned + Serialize + Clone> Experiment<C> {
     }
 
     fn check(&self, origin: &str) -> Result<(), Failure> {
-        let wrong = |field: &str, problem: String| Err(Failure::usage(format!("{origin}: config field `{field}`: {problem}")));
+        let wrong = |field: &str, problem: String| {
+            Err(Failure::usage(format!("{origin}: config field `{field}`: {problem}")))
+        };
         if self.seeds.is_empty() {
             return wrong("seeds", "needs at least one seed".into());
         }
-        if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-            return wrong("name", format!("names a folder: letters, digits, `-`, `_` and `.`, found `{}`", self.name));
+        if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        {
+            return wrong(
+                "name",
+                format!("names a folder: letters, digits, `-`, `_` and `.`, found `{}`", self.name),
+            );
         }
         let rate = self.decide.false_alarm_rate;
         if !(rate > 0.0 && rate < 1.0) {
@@ -118,9 +132,9 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
 
 fn expect_family(origin: &str, table: &Table, family: &str) -> Result<(), Failure> {
     match table.get("model").and_then(Value::as_str) {
-        Some(found) if found != family => {
-            Err(Failure::usage(format!("{origin}: `model` is `{found}`, this program trains `{family}`; use `{found}-train`")))
-        }
+        Some(found) if found != family => Err(Failure::usage(format!(
+            "{origin}: `model` is `{found}`, this program trains `{family}`; use `{found}-train`"
+        ))),
         _ => Ok(()),
     }
 }
@@ -150,9 +164,9 @@ fn merge(base: &mut Table, over: &Table) {
 
 /// Carries out `a.b=value`, the value being TOML or else a plain string.
 fn assign(table: &mut Table, assignment: &str) -> Result<(), Failure> {
-    let (path, text) = assignment
-        .split_once('=')
-        .ok_or_else(|| Failure::usage(format!("--set {assignment}: expected KEY=VALUE, such as config.epochs=3")))?;
+    let (path, text) = assignment.split_once('=').ok_or_else(|| {
+        Failure::usage(format!("--set {assignment}: expected KEY=VALUE, such as config.epochs=3"))
+    })?;
     let value = toml::from_str::<Table>(&format!("v = {text}"))
         .ok()
         .and_then(|mut parsed| parsed.remove("v"))
@@ -223,9 +237,21 @@ epochs = 1
         let unknown = TEXT.replace("rate = 0.5\n[decide]", "rate = 0.5\nrat = 1\n[decide]");
         check(&unknown, &[], "x.toml:12: unknown field `rat`, expected `epochs` or `rate`");
         check(&TEXT.replace("rate = 0.5\n[d", "[d"), &[], "x.toml:9: missing field `rate`");
-        check(&TEXT.replace("epochs = 5", "epochs = \"5\""), &[], "x.toml:10: invalid type: string \"5\", expected usize");
-        check(&TEXT.replace("= \"toy\"\nseeds", "= \"ae\"\nseeds"), &[], "x.toml: `model` is `ae`, this program trains `toy`; use `ae-train`");
-        check(&TEXT.replace("= 0.05", "= 1.5"), &[], "x.toml: config field `decide.false_alarm_rate`: must lie between 0 and 1, is 1.5");
+        check(
+            &TEXT.replace("epochs = 5", "epochs = \"5\""),
+            &[],
+            "x.toml:10: invalid type: string \"5\", expected usize",
+        );
+        check(
+            &TEXT.replace("= \"toy\"\nseeds", "= \"ae\"\nseeds"),
+            &[],
+            "x.toml: `model` is `ae`, this program trains `toy`; use `ae-train`",
+        );
+        check(
+            &TEXT.replace("= 0.05", "= 1.5"),
+            &[],
+            "x.toml: config field `decide.false_alarm_rate`: must lie between 0 and 1, is 1.5",
+        );
     }
 
     #[test]

@@ -17,7 +17,11 @@ impl Folder {
     pub(crate) fn create(out: Option<&Path>, name: &str, seed: u64) -> Result<Self, Failure> {
         let dir = match out {
             Some(out) if out.exists() => {
-                let hint = if Self::at(out).path("config.toml").exists() { "; --resume goes on with it" } else { "" };
+                let hint = if Self::at(out).path("config.toml").exists() {
+                    "; --resume goes on with it"
+                } else {
+                    ""
+                };
                 return Err(Failure::usage(format!("--out {}: exists already{hint}", out.display())));
             }
             Some(out) => out.to_path_buf(),
@@ -31,13 +35,16 @@ impl Folder {
     pub(crate) fn reopen(out: Option<&Path>, name: &str, seed: u64) -> Result<Self, Failure> {
         let dir = match out {
             Some(out) => out.to_path_buf(),
-            None => numbered(name, seed)
-                .0
-                .ok_or_else(|| Failure::usage(format!("--resume: there is no run of {name} with seed {seed} under runs")))?,
+            None => numbered(name, seed).0.ok_or_else(|| {
+                Failure::usage(format!("--resume: there is no run of {name} with seed {seed} under runs"))
+            })?,
         };
         let folder = Self { dir };
         if !folder.path("config.toml").exists() {
-            return Err(Failure::usage(format!("--resume {}: is no run folder, it has no config.toml", folder.dir.display())));
+            return Err(Failure::usage(format!(
+                "--resume {}: is no run folder, it has no config.toml",
+                folder.dir.display()
+            )));
         }
         Ok(folder)
     }
@@ -61,7 +68,8 @@ impl Folder {
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let path = self.path(name);
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(|error| Failure::Failed(format!("{}: {error}", parent.display())))?;
+            fs::create_dir_all(parent)
+                .map_err(|error| Failure::Failed(format!("{}: {error}", parent.display())))?;
         }
         Ok(write_whole(&path, bytes)?)
     }

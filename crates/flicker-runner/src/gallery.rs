@@ -14,7 +14,13 @@ use std::path::Path;
 const SHOWN: usize = 12;
 
 /// Chooses telling samples of the test set, scores them again for their pictures, and writes the gallery.
-pub(crate) fn write(folder: &Folder, model: &dyn Detector, test: &TestSet, evaluated: &Evaluated, show: &Show<'_>) -> std::result::Result<(), Failure> {
+pub(crate) fn write(
+    folder: &Folder,
+    model: &dyn Detector,
+    test: &TestSet,
+    evaluated: &Evaluated,
+    show: &Show<'_>,
+) -> std::result::Result<(), Failure> {
     let SampleShape::Image { .. } = test.source.shape() else { return Ok(()) };
     let mut strips = Vec::new();
     for (title, note, indices) in chosen(test, evaluated) {
@@ -42,10 +48,15 @@ fn chosen(test: &TestSet, evaluated: &Evaluated) -> Vec<Chosen> {
     let mut order: Vec<usize> = (0..test.abnormal.len()).collect();
     order.sort_by(|&a, &b| evaluated.scores[b].total_cmp(&evaluated.scores[a]).then(a.cmp(&b)));
     let flagged = |i: usize| evaluated.decisions[i].abnormal;
-    let first = |keep: &dyn Fn(usize) -> bool| order.iter().copied().filter(|&i| keep(i)).take(SHOWN).collect::<Vec<_>>();
-    let last = |keep: &dyn Fn(usize) -> bool| order.iter().rev().copied().filter(|&i| keep(i)).take(SHOWN).collect::<Vec<_>>();
+    let first = |keep: &dyn Fn(usize) -> bool| {
+        order.iter().copied().filter(|&i| keep(i)).take(SHOWN).collect::<Vec<_>>()
+    };
+    let last = |keep: &dyn Fn(usize) -> bool| {
+        order.iter().rev().copied().filter(|&i| keep(i)).take(SHOWN).collect::<Vec<_>>()
+    };
     let count = |keep: &dyn Fn(usize) -> bool| order.iter().filter(|&&i| keep(i)).count();
-    let (false_alarm, missed) = (|i: usize| flagged(i) && !test.abnormal[i], |i: usize| !flagged(i) && test.abnormal[i]);
+    let (false_alarm, missed) =
+        (|i: usize| flagged(i) && !test.abnormal[i], |i: usize| !flagged(i) && test.abnormal[i]);
     let mut border = order.clone();
     if let Some(threshold) = evaluated.calibration.threshold() {
         let distance = |i: usize| (f64::from(evaluated.scores[i]) - threshold).abs();
@@ -55,13 +66,27 @@ fn chosen(test: &TestSet, evaluated: &Evaluated) -> Vec<Chosen> {
     vec![
         ("Most abnormal", "The highest scores of the test set.".into(), first(&|_| true)),
         ("Most normal", "The lowest scores of the test set.".into(), last(&|_| true)),
-        ("Misses", format!("Abnormal, not flagged: {} in all, the lowest scores first.", count(&missed)), last(&missed)),
-        ("False alarms", format!("Normal, flagged: {} in all, the highest scores first.", count(&false_alarm)), first(&false_alarm)),
+        (
+            "Misses",
+            format!("Abnormal, not flagged: {} in all, the lowest scores first.", count(&missed)),
+            last(&missed),
+        ),
+        (
+            "False alarms",
+            format!("Normal, flagged: {} in all, the highest scores first.", count(&false_alarm)),
+            first(&false_alarm),
+        ),
         ("Borderline", "The scores nearest the threshold.".into(), border),
     ]
 }
 
-fn items(model: &dyn Detector, test: &TestSet, evaluated: &Evaluated, indices: &[usize], show: &Show<'_>) -> std::result::Result<Vec<Item>, Failure> {
+fn items(
+    model: &dyn Detector,
+    test: &TestSet,
+    evaluated: &Evaluated,
+    indices: &[usize],
+    show: &Show<'_>,
+) -> std::result::Result<Vec<Item>, Failure> {
     let xs = tensor(test.source.as_ref(), indices, show.device)?;
     let scores = model.score(&xs, show.rng)?;
     let heat_scale = heat_scale(&scores)?;
@@ -102,9 +127,18 @@ fn picture(image: &Tensor, value: impl Fn(f32) -> f32, colours: Colours) -> Resu
 }
 
 /// Writes a sheet of inputs (first row) and reconstructions (second row) of a watched set after an epoch.
-pub(crate) fn write_epoch(dir: &Path, epoch: usize, set: &str, input: &Tensor, reconstruction: &Tensor, prepare: Prepare) -> Result<()> {
+pub(crate) fn write_epoch(
+    dir: &Path,
+    epoch: usize,
+    set: &str,
+    input: &Tensor,
+    reconstruction: &Tensor,
+    prepare: Prepare,
+) -> Result<()> {
     let n = input.dim(0)?;
-    let rows = (0..n).map(|row| plain(input, row, prepare)).chain((0..n).map(|row| plain(reconstruction, row, prepare)));
+    let rows = (0..n)
+        .map(|row| plain(input, row, prepare))
+        .chain((0..n).map(|row| plain(reconstruction, row, prepare)));
     let pictures = rows.collect::<Result<Vec<_>>>()?;
     let written = write_samples(dir, &format!("reconstructions of {set}"), epoch, &pictures, n);
     written.map(|_| ()).map_err(|error| Error::data("samples", format!("{error:#}")))

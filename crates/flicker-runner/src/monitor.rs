@@ -41,7 +41,13 @@ struct PhaseClock {
 
 impl Screen {
     /// A monitor that writes into `folder` and stops at signals, or after `limit` seconds.
-    pub(crate) fn new(folder: &Folder, signals: Signals, limit: Option<f64>, prepare: Prepare, quiet: bool) -> std::result::Result<Self, Failure> {
+    pub(crate) fn new(
+        folder: &Folder,
+        signals: Signals,
+        limit: Option<f64>,
+        prepare: Prepare,
+        quiet: bool,
+    ) -> std::result::Result<Self, Failure> {
         Ok(Self {
             folder: folder.clone(),
             log: Log::open(&folder.path("log.jsonl"))?,
@@ -69,7 +75,9 @@ impl Screen {
         if !self.quiet && std::io::stderr().is_terminal() {
             let bar = ProgressBar::new((epochs * steps) as u64);
             bar.set_position((from_epoch * steps) as u64);
-            let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} steps, {per_sec}, {eta} left  {msg}");
+            let style = ProgressStyle::with_template(
+                "{prefix} {bar:30} {pos}/{len} steps, {per_sec}, {eta} left  {msg}",
+            );
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_prefix(name.to_string());
             bar.enable_steady_tick(Duration::from_millis(250));
@@ -81,7 +89,11 @@ impl Screen {
         let shown: Vec<String> = losses.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
         let done = (epoch - self.phase.from_epoch).max(1) as f64;
         let left = self.phase.begun.elapsed().as_secs_f64() / done * (self.phase.epochs - epoch) as f64;
-        self.say(&format!("{phase} epoch {epoch}/{}: {}  ({seconds:.1} s, {left:.0} s left)", self.phase.epochs, shown.join("  ")));
+        self.say(&format!(
+            "{phase} epoch {epoch}/{}: {}  ({seconds:.1} s, {left:.0} s left)",
+            self.phase.epochs,
+            shown.join("  ")
+        ));
         if epoch == self.phase.epochs
             && let Some(bar) = self.bar.take()
         {
@@ -110,7 +122,9 @@ impl Monitor for Screen {
     fn event(&mut self, event: &Event<'_>) -> Result<()> {
         self.log.event(event)?;
         match *event {
-            Event::Phase { name, epochs, steps, from_epoch } => self.begin_phase(name, epochs, steps, from_epoch),
+            Event::Phase { name, epochs, steps, from_epoch } => {
+                self.begin_phase(name, epochs, steps, from_epoch)
+            }
             Event::Step { epoch, step, steps, .. } => {
                 if let Some(bar) = &self.bar {
                     bar.set_position((epoch * steps + step) as u64);
@@ -122,7 +136,8 @@ impl Monitor for Screen {
                 self.scalars(phase, losses, self.step)?;
             }
             Event::Watch { phase, series, epoch } => {
-                let shown: Vec<String> = series.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+                let shown: Vec<String> =
+                    series.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
                 self.say(&format!("{phase} epoch {epoch}, watched: {}", shown.join("  ")));
                 self.scalars(&format!("{phase}/watched"), series, self.step)?;
             }

@@ -2,7 +2,8 @@
 
 use crate::Failure;
 use flicker_core::data::{
-    Concat, Corrupted, Corruption, Dataset, NoiseImages, Prepare, Protocol, Samples, Source, Split, SplitConfig, Subset,
+    Concat, Corrupted, Corruption, Dataset, NoiseImages, Prepare, Protocol, Samples, Source, Split,
+    SplitConfig, Subset,
 };
 use flicker_core::{Rng, SampleShape, TrainSet};
 use flicker_manifest::{FileFacts, Located};
@@ -106,7 +107,11 @@ pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunDat
     let validation = labelled(&prepared, &split.validation, &vec![false; split.validation.len()])?;
     let train = TrainSet {
         normal: in_memory(subset(&prepared, &split.train)?)?,
-        abnormal: if split.train_abnormal.is_empty() { None } else { Some(subset(&prepared, &split.train_abnormal)?) },
+        abnormal: if split.train_abnormal.is_empty() {
+            None
+        } else {
+            Some(subset(&prepared, &split.train_abnormal)?)
+        },
         watch: watch(config, &validation, made.watch),
     };
     let test = with_made(labelled(&prepared, &split.test, &split.test_abnormal)?, made.test)?;
@@ -114,7 +119,13 @@ pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunDat
     Ok(RunData { train, validation, test, shape: prepared.shape(), prepare, facts })
 }
 
-fn facts(config: &DataConfig, located: &Located, dataset: &Dataset, split: &Split, test: &TestSet) -> DataFacts {
+fn facts(
+    config: &DataConfig,
+    located: &Located,
+    dataset: &Dataset,
+    split: &Split,
+    test: &TestSet,
+) -> DataFacts {
     DataFacts {
         name: config.name.clone(),
         origin: located.origin.clone(),
@@ -131,15 +142,24 @@ fn facts(config: &DataConfig, located: &Located, dataset: &Dataset, split: &Spli
 }
 
 fn in_words(protocol: &Protocol) -> String {
-    let list = |classes: &[flicker_core::data::Class]| classes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let list = |classes: &[flicker_core::data::Class]| {
+        classes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
     match protocol {
-        Protocol::OneClass { normal, abnormal: None } => format!("one class: {} normal, all others abnormal", list(normal)),
+        Protocol::OneClass { normal, abnormal: None } => {
+            format!("one class: {} normal, all others abnormal", list(normal))
+        }
         Protocol::OneClass { normal, abnormal: Some(abnormal) } => {
             format!("one class: {} normal, {} abnormal", list(normal), list(abnormal))
         }
-        Protocol::LeaveOneOut { abnormal } => format!("leave one out: {} abnormal, all others normal", list(abnormal)),
+        Protocol::LeaveOneOut { abnormal } => {
+            format!("leave one out: {} abnormal, all others normal", list(abnormal))
+        }
         Protocol::Ratio { normal, abnormal_per_normal, .. } => {
-            format!("ratio: {} normal, {abnormal_per_normal} abnormal for each normal one in the test", list(normal))
+            format!(
+                "ratio: {} normal, {abnormal_per_normal} abnormal for each normal one in the test",
+                list(normal)
+            )
         }
     }
 }
@@ -172,27 +192,48 @@ struct MadeSets {
     watch: Vec<(String, Arc<dyn Source>)>,
 }
 
-fn make(config: &DataConfig, dataset: &Dataset, split: &Split, prepare: Prepare, rng: &Rng) -> Result<MadeSets, Failure> {
-    let normals: Vec<usize> =
-        split.test.iter().zip(&split.test_abnormal).filter(|(_, abnormal)| !**abnormal).map(|(&index, _)| index).collect();
+fn make(
+    config: &DataConfig,
+    dataset: &Dataset,
+    split: &Split,
+    prepare: Prepare,
+    rng: &Rng,
+) -> Result<MadeSets, Failure> {
+    let normals: Vec<usize> = split
+        .test
+        .iter()
+        .zip(&split.test_abnormal)
+        .filter(|(_, abnormal)| !**abnormal)
+        .map(|(&index, _)| index)
+        .collect();
     let mut sets = MadeSets { test: Vec::new(), watch: Vec::new() };
     for made in &config.made {
         let rng = rng.fork("made").fork(&made.name);
         sets.test.push((made.name.clone(), one_set(made, dataset, &normals, prepare, rng.fork("test"))?));
         if made.watch {
-            sets.watch.push((made.name.clone(), one_set(made, dataset, &split.validation, prepare, rng.fork("watch"))?));
+            sets.watch.push((
+                made.name.clone(),
+                one_set(made, dataset, &split.validation, prepare, rng.fork("watch"))?,
+            ));
         }
     }
     Ok(sets)
 }
 
-fn one_set(made: &Made, dataset: &Dataset, normals: &[usize], prepare: Prepare, rng: Rng) -> Result<Arc<dyn Source>, Failure> {
+fn one_set(
+    made: &Made,
+    dataset: &Dataset,
+    normals: &[usize],
+    prepare: Prepare,
+    rng: Rng,
+) -> Result<Arc<dyn Source>, Failure> {
     let values = [prepare.range.apply(0.0), prepare.range.apply(1.0)];
     match made.corrupt {
         None => Ok(Arc::new(NoiseImages::new(made.n, dataset.shape(), made.clip.then_some(values), rng))),
         Some(corruption) => {
             if made.n > normals.len() {
-                let problem = format!("data.made `{}`: {} samples of {} normals", made.name, made.n, normals.len());
+                let problem =
+                    format!("data.made `{}`: {} samples of {} normals", made.name, made.n, normals.len());
                 return Err(Failure::usage(problem));
             }
             let order = rng.fork("which").permutation(normals.len());
@@ -203,7 +244,11 @@ fn one_set(made: &Made, dataset: &Dataset, normals: &[usize], prepare: Prepare, 
 }
 
 /// The validation normals and the made sets that are watched, where any is.
-fn watch(config: &DataConfig, validation: &TestSet, made: Vec<(String, Arc<dyn Source>)>) -> Vec<(String, Arc<dyn Source>)> {
+fn watch(
+    config: &DataConfig,
+    validation: &TestSet,
+    made: Vec<(String, Arc<dyn Source>)>,
+) -> Vec<(String, Arc<dyn Source>)> {
     if config.made.iter().all(|made| !made.watch) {
         return Vec::new();
     }

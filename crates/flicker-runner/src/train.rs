@@ -115,8 +115,14 @@ struct RunRecord {
 }
 
 /// A new folder with the run's own description, or the old one and where its training stands.
-fn open_folder<C: Config>(args: &Args, experiment: &Experiment<C>, job: &Job, data: &RunData) -> Result<(Folder, Option<Checkpoint>), Failure> {
-    let run = RunRecord { seed: job.seed, device: args.device.clone(), threads: job.threads, host: Host::here() };
+fn open_folder<C: Config>(
+    args: &Args,
+    experiment: &Experiment<C>,
+    job: &Job,
+    data: &RunData,
+) -> Result<(Folder, Option<Checkpoint>), Failure> {
+    let run =
+        RunRecord { seed: job.seed, device: args.device.clone(), threads: job.threads, host: Host::here() };
     let record = to_toml(&Record { experiment, run })?;
     if !args.resume {
         let folder = Folder::create(args.out.as_deref(), &experiment.name, job.seed)?;
@@ -151,7 +157,8 @@ fn expect_same_run(folder: &Folder, record: &str, data: &RunData) -> Result<(), 
         return Err(Failure::usage(format!("--resume {}: was begun with another `{key}`", path.display())));
     }
     let path = folder.path("data.json");
-    let facts = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<samples::DataFacts>(&bytes).ok());
+    let facts =
+        std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<samples::DataFacts>(&bytes).ok());
     if facts.as_ref() != Some(&data.facts) {
         return Err(Failure::usage(format!("--resume {}: was begun with other data", path.display())));
     }
@@ -196,7 +203,9 @@ fn fit<C: Config>(
     }
     let fitted = model.fit(&data.train, &mut run);
     fitted.map_err(|error| match error {
-        Error::Stopped(stop) => Failure::Stopped(stop, format!("{stop}; go on with --resume --out {}", folder.dir().display())),
+        Error::Stopped(stop) => {
+            Failure::Stopped(stop, format!("{stop}; go on with --resume --out {}", folder.dir().display()))
+        }
         error => error.into(),
     })?;
     model.weights().save(&folder.path("weights.safetensors"))?;
@@ -206,10 +215,23 @@ fn fit<C: Config>(
 }
 
 /// Scores, judges, and writes everything that comes of it.
-fn conclude<C: Config>(experiment: &Experiment<C>, job: &Job, data: &RunData, model: &dyn Detector, folder: &Folder, seconds_train: f64) -> Result<Evaluated, Failure> {
+fn conclude<C: Config>(
+    experiment: &Experiment<C>,
+    job: &Job,
+    data: &RunData,
+    model: &dyn Detector,
+    folder: &Folder,
+    seconds_train: f64,
+) -> Result<Evaluated, Failure> {
     let rng = Rng::new(job.seed).fork("score");
     let evaluated = evaluate::evaluate(folder, model, data, experiment.decide, &job.device, &rng)?;
-    gallery::write(folder, model, &data.test, &evaluated, &Show { prepare: data.prepare, device: &job.device, rng: &rng })?;
+    gallery::write(
+        folder,
+        model,
+        &data.test,
+        &evaluated,
+        &Show { prepare: data.prepare, device: &job.device, rng: &rng },
+    )?;
     let metrics = MetricsFile {
         summary: &evaluated.summary,
         alpha: experiment.decide.false_alarm_rate,
@@ -238,11 +260,18 @@ fn summarise(args: &Args, evaluated: &Evaluated, job: &Job, folder: &Folder) -> 
     };
     let mut lines = vec![
         estimate("AUROC", summary.auroc),
-        estimate("AUPRC", summary.auprc) + &summary.prevalence.map_or(String::new(), |p| format!("  (prevalence {p:.4}; positive = abnormal)")),
+        estimate("AUPRC", summary.auprc)
+            + &summary
+                .prevalence
+                .map_or(String::new(), |p| format!("  (prevalence {p:.4}; positive = abnormal)")),
         estimate("F1", summary.f1)
             + &match evaluated.calibration.shortfall() {
                 Some(shortfall) => format!("  (nothing is flagged: {shortfall})"),
-                None => format!("  (threshold {:.6}, from {} validation normals)", evaluated.calibration.threshold_or_infinity(), evaluated.calibration.n()),
+                None => format!(
+                    "  (threshold {:.6}, from {} validation normals)",
+                    evaluated.calibration.threshold_or_infinity(),
+                    evaluated.calibration.n()
+                ),
             },
     ];
     let dir = folder.dir().display();
@@ -250,7 +279,11 @@ fn summarise(args: &Args, evaluated: &Evaluated, job: &Job, folder: &Folder) -> 
     lines.push(format!("{:.1} s{memory}; everything is in {dir}", job.begun.elapsed().as_secs_f64()));
     if !args.quiet {
         let page: PathBuf = folder.path("report.html");
-        lines.push(format!("next: open {} in a browser, or try another seed with --seed {}", page.display(), job.seed + 1));
+        lines.push(format!(
+            "next: open {} in a browser, or try another seed with --seed {}",
+            page.display(),
+            job.seed + 1
+        ));
     }
     crate::print(&(lines.join("\n") + "\n"));
     Ok(())

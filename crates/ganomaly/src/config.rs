@@ -65,7 +65,10 @@ impl Config {
             return Err(Error::config("model", format!("ganomaly takes images, found a {shape}")));
         };
         if height != width {
-            return Err(Error::config("data.size", format!("ganomaly takes square images, found {height}x{width}")));
+            return Err(Error::config(
+                "data.size",
+                format!("ganomaly takes square images, found {height}x{width}"),
+            ));
         }
         if !height.is_multiple_of(16) || height == 0 {
             return Err(Error::config("data.size", format!("{height} is not a multiple of 16")));
@@ -79,7 +82,8 @@ impl Config {
     }
 
     fn check_numbers(&self) -> Result<()> {
-        for (field, value) in [("latent", self.latent), ("features", self.features), ("epochs", self.epochs)] {
+        for (field, value) in [("latent", self.latent), ("features", self.features), ("epochs", self.epochs)]
+        {
             if value == 0 {
                 return Err(Error::config(format!("config.{field}"), "must be at least 1, is 0"));
             }
@@ -88,7 +92,8 @@ impl Config {
             return Err(Error::config("config.features", format!("must be even, is {}", self.features)));
         }
         if self.batch < 2 {
-            let problem = format!("{} is too few for batch normalization, which needs at least 2", self.batch);
+            let problem =
+                format!("{} is too few for batch normalization, which needs at least 2", self.batch);
             return Err(Error::config("config.batch", problem));
         }
         let weights = [
@@ -99,7 +104,10 @@ impl Config {
         ];
         for (field, value) in weights {
             if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::config(format!("config.{field}"), format!("must be 0 or more, is {value}")));
+                return Err(Error::config(
+                    format!("config.{field}"),
+                    format!("must be 0 or more, is {value}"),
+                ));
             }
         }
         Ok(())

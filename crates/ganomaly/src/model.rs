@@ -59,7 +59,13 @@ impl Networks {
 impl Ganomaly {
     pub(crate) fn new(config: Config, shape: SampleShape, rng: Rng, device: &Device) -> Result<Self> {
         let (channels, size) = config.check(shape)?;
-        let dims = Dims { channels, size, latent: config.latent, features: config.features, extra_layers: config.extra_layers };
+        let dims = Dims {
+            channels,
+            size,
+            latent: config.latent,
+            features: config.features,
+            extra_layers: config.extra_layers,
+        };
         let weights = Weights::new(rng, device);
         let networks = Networks::new(dims, &weights.builder())?;
         let frozen = Networks::new(dims, &weights.frozen_builder())?;
@@ -98,7 +104,8 @@ impl Detector for Ganomaly {
         let (x_hat, z, z_hat) = self.frozen.reconstruct(xs, Mode::Evaluation)?;
         let latent = (z - z_hat)?.sqr()?.flatten_from(1)?.mean(1)?.to_vec1::<f32>()?;
         let residual = (xs - &x_hat)?.abs()?; // (B, C, S, S)
-        let parts = vec![("latent", latent.clone()), ("residual", residual.flatten_from(1)?.mean(1)?.to_vec1()?)];
+        let parts =
+            vec![("latent", latent.clone()), ("residual", residual.flatten_from(1)?.mean(1)?.to_vec1()?)];
         let map = residual.mean_keepdim(1)?.detach(); // (B, 1, S, S)
         Ok(Scores { total: latent, parts, reconstruction: Some(x_hat.detach()), map: Some(map) })
     }

@@ -6,7 +6,9 @@
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use flicker_core::Result;
-use flicker_core::nn::{Activation, BatchNorm, Conv2d, ConvSpec, ConvTranspose2d, Mode, dcgan_norm, dcgan_weight};
+use flicker_core::nn::{
+    Activation, BatchNorm, Conv2d, ConvSpec, ConvTranspose2d, Mode, dcgan_norm, dcgan_weight,
+};
 
 const LEAKY: Activation = Activation::LeakyRelu(0.2);
 const EPS: f64 = 1e-5;
@@ -52,7 +54,10 @@ impl Encoder {
         let mut blocks = Vec::new();
         for i in 0..dims.extra_layers {
             let name = format!("extra{i}");
-            blocks.push((conv(channels, channels, 3, keeping(), &name)?, norm(channels, LEAKY, &vb.pp(format!("{name}_norm")))?));
+            blocks.push((
+                conv(channels, channels, 3, keeping(), &name)?,
+                norm(channels, LEAKY, &vb.pp(format!("{name}_norm")))?,
+            ));
         }
         let mut size = dims.size / 2;
         while size > 4 {
@@ -100,7 +105,10 @@ impl Decoder {
             ConvTranspose2d::without_bias(inputs, outputs, 4, spec, dcgan_weight(), &vb.pp(name))
         };
         let mut channels = dims.features * dims.size / 8;
-        let mut ups = vec![(up(dims.latent, channels, ConvSpec::default(), "first")?, norm(channels, Activation::Relu, &vb.pp("first_norm"))?)];
+        let mut ups = vec![(
+            up(dims.latent, channels, ConvSpec::default(), "first")?,
+            norm(channels, Activation::Relu, &vb.pp("first_norm"))?,
+        )];
         let mut size = 4;
         while size < dims.size / 2 {
             let name = format!("up{size}");
@@ -109,7 +117,14 @@ impl Decoder {
             ups.push((block, norm(channels, Activation::Relu, &vb.pp(format!("{name}_norm")))?));
         }
         let extra = |i: usize| -> Result<(Conv2d, BatchNorm)> {
-            let conv = Conv2d::without_bias(channels, channels, 3, keeping(), dcgan_weight(), &vb.pp(format!("extra{i}")))?;
+            let conv = Conv2d::without_bias(
+                channels,
+                channels,
+                3,
+                keeping(),
+                dcgan_weight(),
+                &vb.pp(format!("extra{i}")),
+            )?;
             Ok((conv, norm(channels, Activation::Relu, &vb.pp(format!("extra{i}_norm")))?))
         };
         let extras = (0..dims.extra_layers).map(extra).collect::<Result<_>>()?;

@@ -69,7 +69,9 @@ impl StepLosses {
         let encoder = mse(&z_hat, &z)?;
         let generator = (((&adversarial * config.w_adversarial)? + (&contextual * config.w_contextual)?)?
             + (&encoder * config.w_encoder)?)?;
-        let discriminator = ((bce_with_logits(&real, &real.ones_like()?)? + bce_with_logits(&fake, &fake.zeros_like()?)?)? * 0.5)?;
+        let discriminator = ((bce_with_logits(&real, &real.ones_like()?)?
+            + bce_with_logits(&fake, &fake.zeros_like()?)?)?
+            * 0.5)?;
         Ok(Self { adversarial, contextual, encoder, generator, discriminator })
     }
 }
@@ -123,8 +125,8 @@ impl Training for Game<'_> {
     fn state(&self) -> Result<State> {
         let mut state = State::new();
         state.put_all("weights", self.model.weights.state()?);
-        state.put_all("generator", self.optimizers.generator.state()?);
-        state.put_all("discriminator", self.optimizers.discriminator.state()?);
+        state.put_all("generator", self.optimizers.generator.state());
+        state.put_all("discriminator", self.optimizers.discriminator.state());
         Ok(state)
     }
 

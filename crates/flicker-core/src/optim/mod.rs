@@ -22,14 +22,8 @@ pub use schedule::Schedule;
 pub use sgd::{Sgd, SgdConfig};
 pub use stepper::{At, Elements, Rule, Stepper};
 
-use crate::{Error, Result};
-use candle_core::Tensor;
+use crate::{Error, Result, State};
 use candle_core::backprop::GradStore;
-use std::collections::BTreeMap;
-
-/// What a checkpoint saves besides the weights: tensors by name. Scalars are tensors of no dimension in i64 or f64, so
-/// that they survive safetensors bit for bit.
-pub type State = BTreeMap<String, Tensor>;
 
 /// Something that moves parameters against their gradients.
 pub trait Optimizer {

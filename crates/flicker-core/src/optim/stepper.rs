@@ -123,12 +123,12 @@ impl<R: Rule> Optimizer for Stepper<R> {
     }
 
     fn state(&self) -> State {
-        let mut state = State::from([(LEARNING_RATE.to_string(), state::number(self.learning_rate))]);
+        let mut state = State::from_iter([(LEARNING_RATE.to_string(), state::number(self.learning_rate))]);
         for param in &self.params {
-            state.insert(param.key("step"), state::count(param.step));
+            state.put(param.key("step"), state::count(param.step));
             for (slot, tensor) in self.rule.slots().into_iter().flatten().zip(param.slots.tensors(&param.var))
             {
-                state.insert(param.key(slot), tensor);
+                state.put(param.key(slot), tensor);
             }
         }
         state

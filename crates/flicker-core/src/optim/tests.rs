@@ -4,8 +4,10 @@ mod ema_and_clip;
 mod restore;
 
 use super::*;
+use candle_core::Tensor;
 use candle_core::{DType, Device, Var};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const NAMES: [&str; 2] = ["bias", "weight"];
 const DIMS: [&[usize]; 2] = [&[4], &[2, 3]];
