@@ -60,6 +60,16 @@ fn ranks_and_intervals_equal_exact_fractions_and_scipy() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn the_fewest_normals_are_just_enough() -> Result<()> {
+    for n in 1..3000 {
+        let alpha = 1.0 / (n + 1) as f64;
+        assert_eq!((conformal_rank(n, alpha)?, normals_needed(alpha)), (Some(n), n));
+        assert_eq!(conformal_rank(n - 1, alpha)?, None, "{n}");
+    }
+    Ok(())
+}
+
 /// Counts how often a new normal sample has p ≤ α, over fresh calibration sets. A score is drawn by `draw`.
 fn false_alarm_rate(n: usize, alpha: f64, draw: impl Fn(f32) -> f32, smoothed: bool) -> Result<f64> {
     let n_trials = 20_000;
@@ -196,6 +206,8 @@ fn drift_statistics_equal_scipy() -> Result<()> {
         assert_eq!((drift.n_reference, drift.n_new), (scores("reference").len(), scores("new").len()));
     }
     let same = Calibration::conformal(&[1.0, 2.0, 3.0], 0.5)?.drift(&[3.0, 1.0, 2.0])?;
+    let shifted = Calibration::fixed(&[1.0, 2.0, 3.0], 3.0)?.drift(&[3.0, 4.0, 5.0, 2.0])?;
+    assert_eq!((shifted.flagged, shifted.ks.statistic), (0.5, 0.5));
     assert_eq!((same.ks.statistic, same.ks.p_value, same.psi), (0.0, 1.0, 0.0));
     Ok(())
 }

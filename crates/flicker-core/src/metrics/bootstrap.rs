@@ -7,7 +7,8 @@ use crate::{Error, Result, Rng};
 use rayon::prelude::*;
 
 /// How many replicates [`summary`](super::summary) draws for `n` samples: 1000, and fewer for very large sets (200
-/// from a million samples on), whose intervals are narrow and whose replicates cost more.
+/// from a million samples on), whose intervals are narrow and whose replicates cost more. Not for pixels: those of one
+/// image are no independent samples.
 pub fn n_replicates(n: usize) -> usize {
     (200_000_000 / n.max(1)).clamp(200, 1000)
 }
@@ -94,6 +95,13 @@ mod tests {
     fn the_quantile_is_linear_between_neighbours() {
         assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), 3.0);
         assert_eq!(quantile(&[1.0], 0.975), 1.0);
+    }
+
+    #[test]
+    fn an_interval_holds_its_value() {
+        let above = percentile_interval(9.0, vec![2.0, 1.0, 3.0]);
+        assert_eq!(above, Estimate { value: 9.0, low: 1.05, high: 9.0 });
+        assert_eq!(percentile_interval(0.0, vec![2.0, 1.0, 3.0]).low, 0.0);
     }
 
     #[test]

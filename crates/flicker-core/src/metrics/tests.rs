@@ -144,6 +144,14 @@ fn best_f1_is_reached_by_its_threshold() -> Result<()> {
 }
 
 #[test]
+fn of_equal_f1_the_highest_threshold_is_taken() -> Result<()> {
+    // Flagging 5 alone, or 5 down to 2, both have F1 = 2/3.
+    let best = Ranking::new(&[5.0, 4.0, 3.0, 2.0], &[true, false, false, true])?.best_f1()?;
+    assert_eq!((best.threshold, best.f1), (4.5, 2.0 / 3.0));
+    Ok(())
+}
+
+#[test]
 fn the_paired_test_equals_that_of_all_pairs() -> Result<()> {
     for pair in fixture()["paired"].as_array().expect("pairs") {
         let (a, b) = (scores_of(&pair["a"]), scores_of(&pair["b"]));
@@ -202,6 +210,36 @@ fn a_summary_has_the_same_bytes_on_any_number_of_threads() -> Result<()> {
     assert_eq!(one, on(3)?);
     let other_seed = summary(&scores, Some(&abnormal), 0.5, &Rng::new(5))?;
     assert!(other_seed.auprc != one.auprc && other_seed.auroc == one.auroc);
+    Ok(())
+}
+
+#[test]
+fn a_summary_has_each_metric_in_its_field() -> Result<()> {
+    let (scores, abnormal) = draw(300, 1.0);
+    let ranking = Ranking::new(&scores, &abnormal)?;
+    let confusion = Confusion::at(&scores, &abnormal, 0.6)?;
+    let found = summary(&scores, Some(&abnormal), 0.6, &Rng::new(0))?;
+    for (estimate, expected) in [
+        (found.auroc, ranking.auroc()?),
+        (found.auprc, ranking.auprc()?),
+        (found.f1, confusion.f1()),
+        (found.precision, confusion.precision()),
+        (found.recall, confusion.recall()),
+        (found.specificity, confusion.specificity()),
+        (found.accuracy, confusion.accuracy()),
+        (found.mcc, confusion.mcc()),
+        (found.fpr_at_95_tpr, ranking.fpr_at_tpr(0.95)?),
+        (found.eer, ranking.eer()?),
+    ] {
+        let Estimate { value, low, high } = estimate.expect("both classes are there");
+        assert!(
+            value == expected && low < value && value < high && high - low < 0.5,
+            "{estimate:?} {expected}"
+        );
+    }
+    assert_eq!(found.normal_class, Some(confusion.of_normal_class().class_metrics()));
+    assert_eq!((found.confusion, found.threshold), (Some(confusion), Some(0.6)));
+    assert_eq!((found.prevalence, found.n_replicates), (Some(0.25), 1000));
     Ok(())
 }
 
