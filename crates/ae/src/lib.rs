@@ -28,5 +28,5 @@ mod model;
 mod network;
 
 pub use config::{Config, Output};
-pub use model::{Autoencoder, step};
+pub use model::{Autoencoder, loss, step};
 pub use network::Dense;

@@ -47,13 +47,21 @@ impl Autoencoder {
     }
 }
 
-/// One step: the mean squared error of `xs` and one update. Answers with the loss before the update.
+/// The mean squared error of the reconstruction of `xs`, on the graph, with batch statistics in the norms.
+///
+/// # Errors
+/// If the shape is not the model's.
+pub fn loss(model: &Autoencoder, xs: &Tensor) -> Result<Tensor> {
+    let xs = xs.flatten_from(1)?; // (B, F)
+    mse(&model.network.forward(&xs, Mode::Training)?, &xs)
+}
+
+/// One step: the loss on `xs` and one update. Answers with the loss before the update.
 ///
 /// # Errors
 /// If the shape is not the model's.
 pub fn step(model: &Autoencoder, optimizer: &mut Adam, xs: &Tensor) -> Result<Tensor> {
-    let xs = xs.flatten_from(1)?; // (B, F)
-    let loss = mse(&model.network.forward(&xs, Mode::Training)?, &xs)?;
+    let loss = loss(model, xs)?;
     optimizer.step(&loss.backward()?)?;
     Ok(loss)
 }

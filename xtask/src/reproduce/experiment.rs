@@ -1,0 +1,96 @@
+//! Experiments as files, and the outcomes that they left.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// What this task reads of an experiment; the train program reads the rest.
+#[derive(Debug, Deserialize)]
+pub(super) struct Experiment {
+    /// Name of the file, without its ending.
+    #[serde(skip)]
+    pub(super) file_name: String,
+    pub(super) title: String,
+    pub(super) model: String,
+    pub(super) seeds: Vec<u64>,
+    #[serde(default)]
+    pub(super) expect: BTreeMap<String, Expectation>,
+}
+
+/// What the mean of a metric over the seeds should reach.
+#[derive(Debug, Deserialize)]
+pub(super) struct Expectation {
+    pub(super) published: Option<f64>,
+    pub(super) source: Option<String>,
+    pub(super) at_least: Option<f64>,
+}
+
+/// What one run left.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) metrics: Value,
+    pub(super) data: String,
+    pub(super) processor: String,
+    pub(super) commit: String,
+}
+
+impl Experiment {
+    /// The experiments of these names, or all, sorted.
+    pub(super) fn find(names: &[String]) -> Result<Vec<Self>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir("experiments").context("experiments")? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == "toml") {
+                let text = fs::read_to_string(&path)?;
+                let mut experiment: Self = toml::from_str(&text).with_context(|| path.display().to_string())?;
+                experiment.file_name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                found.push(experiment);
+            }
+        }
+        found.sort_by(|a, b| a.file_name.cmp(&b.file_name));
+        if let Some(unknown) = names.iter().find(|name| found.iter().all(|experiment| experiment.file_name != **name)) {
+            let known: Vec<&str> = found.iter().map(|experiment| experiment.file_name.as_str()).collect();
+            bail!("there is no experiment `{unknown}`; there are {}", known.join(", "));
+        }
+        if !names.is_empty() {
+            found.retain(|experiment| names.contains(&experiment.file_name));
+        }
+        Ok(found)
+    }
+}
+
+impl Outcome {
+    /// Reads a finished run folder.
+    pub(super) fn read(dir: &Path) -> Result<Self> {
+        let read = |name: &str| fs::read_to_string(dir.join(name)).with_context(|| dir.join(name).display().to_string());
+        let config: toml::Table = toml::from_str(&read("config.toml")?)?;
+        let run = |key: &str| {
+            let value = config.get("run").and_then(|run| run.get(key)?.as_str());
+            value.unwrap_or("unknown").to_string()
+        };
+        let data: Value = serde_json::from_str(&read("data.json")?)?;
+        Ok(Self {
+            metrics: serde_json::from_str(&read("metrics.json")?)?,
+            data: data["origin"].as_str().unwrap_or("unknown").to_string(),
+            processor: run("processor"),
+            commit: run("commit"),
+        })
+    }
+
+    /// A metric, whether it comes with an interval or alone.
+    pub(super) fn metric(&self, name: &str) -> Option<f64> {
+        let value = &self.metrics[name];
+        value["value"].as_f64().or_else(|| value.as_f64())
+    }
+}
+
+/// Whether the files behind a run folder are those that a run would read now.
+pub(super) fn same_data(dir: &Path) -> Result<bool> {
+    let data: Value = serde_json::from_str(&fs::read_to_string(dir.join("data.json"))?)?;
+    let name = data["name"].as_str().unwrap_or_default();
+    let now = flicker_manifest::locate(name, &flicker_manifest::data_root())?;
+    Ok(serde_json::to_value(&now.files)? == data["files"])
+}
