@@ -1,3 +1,7 @@
-//! Trains and evaluates ae; see `--help`.
+//! Trains and evaluates a dense autoencoder: see `--help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    flicker_runner::train::<ae::Config>(include_str!("../../../../experiments/ae-mnist-noise.toml"))
+}

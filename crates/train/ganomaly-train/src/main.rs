@@ -1,3 +1,7 @@
-//! Trains and evaluates ganomaly; see `--help`.
+//! Trains and evaluates GANomaly: see `--help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    flicker_runner::train::<ganomaly::Config>(include_str!("../../../../experiments/ganomaly-mnist-2.toml"))
+}
