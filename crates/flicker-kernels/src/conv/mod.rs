@@ -1,0 +1,138 @@
+//! Convolution, its gradient by the input (which is the transposed convolution) and its gradient by the weights: one closed
+//! family of three bilinear maps, the derivative of each written with the other two, so that derivatives of any order come
+//! from the same kernels.
+//!
+//! On the CPU, f32 and f64 take the kernels of this module; every other device or number type takes a composition of
+//! candle's own operators whose gradients are right (`composition`).
+
+mod composition;
+mod forward;
+mod geometry;
+mod input_grad;
+mod op;
+mod panels;
+#[cfg(test)]
+mod reference;
+mod source;
+#[cfg(test)]
+mod tests;
+mod weight_grad;
+
+use candle_core::{DType, Result, Tensor, bail};
+use op::{ConvOp, Pass};
+
+/// How a kernel moves over an image; each pair is (rows, columns).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvSpec {
+    /// Pixels from one output to the next.
+    pub stride: (usize, usize),
+    /// Zeros added on each side.
+    pub padding: (usize, usize),
+    /// Pixels from one tap of the kernel to the next.
+    pub dilation: (usize, usize),
+    /// Number of groups of channels that are convolved apart.
+    pub groups: usize,
+}
+
+impl ConvSpec {
+    /// The same stride and padding along both sides, no dilation, one group.
+    pub const fn square(stride: usize, padding: usize) -> Self {
+        Self { stride: (stride, stride), padding: (padding, padding), dilation: (1, 1), groups: 1 }
+    }
+}
+
+/// Convolution (cross-correlation, as in every deep learning framework) of `x` (B, C, H, W) with `w`
+/// (C', C / groups, kernel height, kernel width); gives (B, C', H', W') with
+/// `H' = ⌊(H + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1`, and W' likewise.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use flicker_kernels::{ConvSpec, conv2d};
+/// let x = Tensor::ones((2, 3, 8, 8), DType::F32, &Device::Cpu)?;
+/// let w = Tensor::ones((5, 3, 4, 4), DType::F32, &Device::Cpu)?;
+/// assert_eq!(conv2d(&x, &w, &ConvSpec::square(2, 1))?.dims(), [2, 5, 4, 4]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+///
+/// # Errors
+/// When the shapes, number types or devices do not fit, or the kernel is larger than the padded image.
+pub fn conv2d(x: &Tensor, w: &Tensor, spec: &ConvSpec) -> Result<Tensor> {
+    let ((_, c, height, width), (c_out, c_in, kernel_h, kernel_w)) = operands(x, w, spec)?;
+    if c != c_in * spec.groups || c_out % spec.groups != 0 {
+        bail!(
+            "conv2d: an input of {c} channels, weights {:?} and {} groups do not fit: expected {} input channels and output channels that the groups divide",
+            w.dims(),
+            spec.groups,
+            c_in * spec.groups
+        );
+    }
+    let side = |n, k, i: fn((usize, usize)) -> usize| {
+        geometry::conv_size(n, k, i(spec.stride), i(spec.padding), i(spec.dilation))
+    };
+    let size_out = (side(height, kernel_h, |p| p.0)?, side(width, kernel_w, |p| p.1)?);
+    let sizes = op::Sizes { size_in: (height, width), size_out, kernel: (kernel_h, kernel_w) };
+    if !has_kernel(x) {
+        return composition::conv2d(x, w, &sizes, spec);
+    }
+    ConvOp { pass: Pass::Forward, sizes, spec: *spec }.apply(x, w)
+}
+
+/// Transposed convolution of `x` (B, C, H, W) with `w` (C, C' / groups, kernel height, kernel width): the gradient of
+/// [`conv2d`] by its input; gives (B, C', H', W') with
+/// `H' = (H − 1)·stride − 2·padding + dilation·(kernel − 1) + output padding + 1`, and W' likewise.
+///
+/// # Errors
+/// When the shapes, number types or devices do not fit, when nothing is left after the padding is taken off, or when the
+/// output padding is neither smaller than the stride nor than the dilation.
+pub fn conv_transpose2d(
+    x: &Tensor,
+    w: &Tensor,
+    spec: &ConvSpec,
+    output_padding: (usize, usize),
+) -> Result<Tensor> {
+    let ((_, c, height, width), (c_w, _, kernel_h, kernel_w)) = operands(x, w, spec)?;
+    if c != c_w || c % spec.groups != 0 {
+        bail!(
+            "conv_transpose2d: an input of {c} channels, weights {:?} and {} groups do not fit: expected {c_w} input channels, divided by the groups",
+            w.dims(),
+            spec.groups
+        );
+    }
+    let side = |n, k, i: fn((usize, usize)) -> usize| {
+        geometry::transposed_size(
+            n,
+            k,
+            (i(spec.stride), i(spec.padding), i(spec.dilation)),
+            i(output_padding),
+        )
+    };
+    let size_in = (side(height, kernel_h, |p| p.0)?, side(width, kernel_w, |p| p.1)?);
+    let sizes = op::Sizes { size_in, size_out: (height, width), kernel: (kernel_h, kernel_w) };
+    if !has_kernel(x) {
+        return composition::conv_transpose2d(x, w, &sizes, spec);
+    }
+    ConvOp { pass: Pass::InputGrad, sizes, spec: *spec }.apply(x, w)
+}
+
+type Four = (usize, usize, usize, usize);
+
+/// Checks what both operators ask for, and gives the shapes.
+fn operands(x: &Tensor, w: &Tensor, spec: &ConvSpec) -> Result<(Four, Four)> {
+    geometry::check_spec(spec)?;
+    if x.dtype() != w.dtype() {
+        bail!("convolution: the image is {:?}, the weights are {:?}", x.dtype(), w.dtype());
+    }
+    if !x.device().same_device(w.device()) {
+        bail!("convolution: the image is on {:?}, the weights are on {:?}", x.device(), w.device());
+    }
+    let shapes = (x.dims4()?, w.dims4()?);
+    if x.elem_count() == 0 || w.elem_count() == 0 {
+        bail!("convolution: neither side may be empty, found {:?} and {:?}", x.dims(), w.dims());
+    }
+    Ok(shapes)
+}
+
+/// Whether the kernels of this module know the device and number type.
+fn has_kernel(x: &Tensor) -> bool {
+    x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64)
+}

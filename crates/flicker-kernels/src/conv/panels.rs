@@ -1,0 +1,125 @@
+//! Right factors of the products: matrices cut into panels of one or two vectors of columns, each panel stored row by row,
+//! with zeros where the last one reaches beyond the matrix.
+
+use crate::simd::{Element, Isa};
+use crate::threads::{Scratch, Shared, for_each};
+use crate::transpose::transpose;
+
+/// How `columns` columns are cut into panels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    pub(super) columns: usize,
+    lanes: usize,
+}
+
+impl Cut {
+    pub(super) fn new<T: Element>(isa: Isa, columns: usize) -> Self {
+        Self { columns, lanes: isa.lanes::<T>() }
+    }
+
+    pub(super) fn panels(self) -> usize {
+        self.columns.div_ceil(2 * self.lanes)
+    }
+
+    /// First column of panel `j`.
+    pub(super) fn first(self, j: usize) -> usize {
+        j * 2 * self.lanes
+    }
+
+    /// Columns of the matrix in panel `j`.
+    pub(super) fn used(self, j: usize) -> usize {
+        (self.columns - self.first(j)).min(2 * self.lanes)
+    }
+
+    /// Stored columns of panel `j`: one or two vectors.
+    pub(super) fn width(self, j: usize) -> usize {
+        if self.used(j) > self.lanes { 2 * self.lanes } else { self.lanes }
+    }
+
+    /// Stored columns of all panels.
+    pub(super) fn stored(self) -> usize {
+        let last = self.panels() - 1;
+        self.first(last) + self.width(last)
+    }
+}
+
+/// A matrix of `rows` × `cut.columns` numbers in panels.
+pub(super) struct Panels<T: Element> {
+    data: Scratch<T>,
+    pub(super) rows: usize,
+    pub(super) cut: Cut,
+}
+
+impl<T: Element> Panels<T> {
+    /// An unfilled matrix.
+    pub(super) fn new(isa: Isa, rows: usize, columns: usize) -> Self {
+        let cut = Cut::new::<T>(isa, columns);
+        Self { data: Scratch::new(rows * cut.stored()), rows, cut }
+    }
+
+    /// Rows `rows` of panel `j`.
+    pub(super) fn part(&self, j: usize, rows: std::ops::Range<usize>) -> &[T] {
+        let (start, width) = (self.rows * self.cut.first(j), self.cut.width(j));
+        &self.data[start + rows.start * width..start + rows.end * width]
+    }
+
+    /// Everything, for writing.
+    pub(super) fn shared(&mut self) -> Shared<'_, T> {
+        Shared::new(&mut self.data)
+    }
+
+    /// Fills each panel, in parallel, by `fill(first column, used columns, stored width, panel)`.
+    pub(super) fn fill(&mut self, fill: impl Fn(usize, usize, usize, &mut [T]) + Sync + Send) {
+        let (rows, cut) = (self.rows, self.cut);
+        let shared = self.shared();
+        for_each(cut.panels(), rows * cut.columns * 4, |j| {
+            let start = rows * cut.first(j);
+            // SAFETY: each task takes the range of its own panel.
+            let panel = unsafe { shared.part(start..start + rows * cut.width(j)) };
+            fill(cut.first(j), cut.used(j), cut.width(j), panel);
+        });
+    }
+
+    /// The weights of one group as (channel, tap) × output channel.
+    pub(super) fn forward_weights(isa: Isa, w: &[T], c_out: usize, terms: usize) -> Self {
+        let mut panels = Self::new(isa, terms, c_out);
+        panels.fill(|first, used, width, panel| {
+            zero_unused(panel, used, width);
+            let rows = &w[first * terms..(first + used) * terms];
+            transpose(isa, rows, terms, panel, width, used, terms);
+        });
+        panels
+    }
+
+    /// The weights of one group as (output channel, tap of the phase) × input channel.
+    pub(super) fn backward_weights(
+        isa: Isa,
+        w: &[T],
+        c: (usize, usize),
+        taps: usize,
+        chosen: &[usize],
+    ) -> Self {
+        let (c_out, c_in) = c;
+        let mut panels = Self::new(isa, c_out * chosen.len(), c_in);
+        panels.fill(|first, used, width, panel| {
+            zero_unused(panel, used, width);
+            for o in 0..c_out {
+                let block = &mut panel[o * chosen.len() * width..][..chosen.len() * width];
+                for n in 0..used {
+                    let kernel = &w[(o * c_in + first + n) * taps..][..taps];
+                    for (t, &tap) in chosen.iter().enumerate() {
+                        block[t * width + n] = kernel[tap];
+                    }
+                }
+            }
+        });
+        panels
+    }
+}
+
+/// Writes zeros to the columns from `used` on.
+pub(super) fn zero_unused<T: Element>(panel: &mut [T], used: usize, width: usize) {
+    if used < width {
+        panel.chunks_exact_mut(width).for_each(|row| row[used..].fill(T::default()));
+    }
+}

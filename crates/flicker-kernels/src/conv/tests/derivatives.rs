@@ -1,0 +1,82 @@
+//! First and second derivatives against central differences, in f64.
+
+use super::{assert_close, numbers, tensor};
+use crate::conv::{ConvSpec, conv_transpose2d, conv2d};
+use candle_core::{Device, Result, Tensor, Var};
+
+const STEP: f64 = 1e-5;
+
+/// A weighted sum of cubes of the convolution, so that no derivative up to the third vanishes.
+fn loss(y: &Tensor) -> Result<Tensor> {
+    let weights = Tensor::from_vec(numbers(y.elem_count(), 9), y.shape(), &Device::Cpu)?;
+    (y.powf(3.)? * weights)?.sum_all()
+}
+
+/// The gradient of `loss` by both operands, still differentiable.
+fn first(f: &impl Fn(&Tensor, &Tensor) -> Result<Tensor>, a: &Var, b: &Var) -> Result<[Tensor; 2]> {
+    let grads = loss(&f(a, b)?)?.backward()?;
+    Ok([grads.get(a).unwrap().clone(), grads.get(b).unwrap().clone()])
+}
+
+/// `Σ gradient²` over both operands: its derivative is a second derivative of everything.
+fn penalty(f: &impl Fn(&Tensor, &Tensor) -> Result<Tensor>, a: &Var, b: &Var) -> Result<Tensor> {
+    let [ga, gb] = first(f, a, b)?;
+    ga.sqr()?.sum_all()? + gb.sqr()?.sum_all()?
+}
+
+/// Central differences of `value` by each number of `at`.
+fn differences(at: &Tensor, value: impl Fn(&Var) -> Result<Tensor>) -> Result<Vec<f64>> {
+    let numbers: Vec<f64> = at.flatten_all()?.to_vec1()?;
+    let shifted = |i: usize, step: f64| -> Result<f64> {
+        let mut moved = numbers.clone();
+        moved[i] += step;
+        value(&Var::from_vec(moved, at.shape(), &Device::Cpu)?)?.to_scalar()
+    };
+    (0..numbers.len()).map(|i| Ok((shifted(i, STEP)? - shifted(i, -STEP)?) / (2. * STEP))).collect()
+}
+
+fn flat(t: &Tensor) -> Result<Vec<f64>> {
+    t.flatten_all()?.to_vec1()
+}
+
+#[track_caller]
+fn check(f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>, a: &Tensor, b: &Tensor) {
+    // The setting that keeps gradients differentiable is read once per thread.
+    assert_eq!(std::env::var("CANDLE_GRAD_DO_NOT_DETACH").as_deref(), Ok("1"), "see .cargo/config.toml");
+    let run = || -> Result<()> {
+        let (va, vb) = (Var::from_tensor(a)?, Var::from_tensor(b)?);
+        let [ga, gb] = first(&f, &va, &vb)?;
+        assert_close(&flat(&ga)?, &differences(a, |a| loss(&f(a, &vb)?))?, 1e-8, "first by a");
+        assert_close(&flat(&gb)?, &differences(b, |b| loss(&f(&va, b)?))?, 1e-8, "first by b");
+        let grads = penalty(&f, &va, &vb)?.backward()?;
+        let (ga, gb) = (flat(grads.get(&va).unwrap())?, flat(grads.get(&vb).unwrap())?);
+        assert_close(&ga, &differences(a, |a| penalty(&f, a, &vb))?, 1e-7, "second by a");
+        assert_close(&gb, &differences(b, |b| penalty(&f, &va, b))?, 1e-7, "second by b");
+        Ok(())
+    };
+    run().unwrap();
+}
+
+#[test]
+fn derivatives_of_the_convolution() {
+    let square = ConvSpec::square;
+    for (x, w, spec) in [
+        ((2, 2, 5, 4), (3, 2, 3, 3), square(2, 1)),
+        ((1, 4, 5, 6), (2, 2, 2, 3), ConvSpec { groups: 2, dilation: (2, 1), ..square(1, 1) }),
+        ((1, 2, 6, 5), (2, 2, 4, 2), ConvSpec { stride: (2, 3), ..square(1, 0) }),
+    ] {
+        check(|x, w| conv2d(x, w, &spec), &tensor(x, 1), &tensor(w, 2));
+    }
+}
+
+#[test]
+fn derivatives_of_the_transposed_convolution() {
+    let square = ConvSpec::square;
+    for (x, w, spec, padding) in [
+        ((2, 2, 2, 3), (2, 3, 4, 4), square(2, 1), (0, 0)),
+        ((1, 2, 3, 2), (2, 2, 3, 3), square(2, 1), (1, 0)),
+        ((1, 4, 2, 2), (4, 1, 2, 2), ConvSpec { groups: 2, dilation: (2, 2), ..square(1, 0) }, (1, 1)),
+    ] {
+        check(|x, w| conv_transpose2d(x, w, &spec, padding), &tensor(x, 1), &tensor(w, 2));
+    }
+}

@@ -1,0 +1,264 @@
+//! The vectors that the convolution kernels compute with: AVX-512, AVX2 with FMA, NEON and plain arrays, one of which is
+//! chosen when the program runs, so that one portable binary uses what the processor has.
+//!
+//! A kernel is written once, generic over [`Vector`], inlined into one function for each instruction set, and called
+//! through [`Element::multiply`].
+
+use crate::product::{Product, multiply_with};
+use std::cell::RefCell;
+use std::sync::OnceLock;
+
+/// An instruction set that the kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    Plain,
+}
+
+impl Isa {
+    /// The widest set that this processor has; asked once.
+    pub(crate) fn best() -> Self {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| Self::available()[0])
+    }
+
+    /// Every set that this processor has, the widest first.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut sets = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") {
+                sets.push(Self::Avx512);
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                sets.push(Self::Avx2);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        sets.push(Self::Neon);
+        sets.push(Self::Plain);
+        sets
+    }
+
+    /// Bytes of one vector.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => 64,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 32,
+            _ => 16,
+        }
+    }
+
+    /// Numbers of type `T` in one vector.
+    pub(crate) fn lanes<T: Element>(self) -> usize {
+        self.bytes() / size_of::<T>()
+    }
+}
+
+/// A vector of `LANES` numbers of type `T`.
+///
+/// # Safety
+/// The methods may be called only where the processor has the instruction set of the implementor.
+pub(crate) unsafe trait Vector<T>: Copy {
+    const LANES: usize;
+    unsafe fn splat(x: T) -> Self;
+    /// Reads `LANES` numbers, which must lie inside one allocation; no alignment is asked for.
+    unsafe fn load(p: *const T) -> Self;
+    /// Writes `LANES` numbers, which must lie inside one allocation; no alignment is asked for.
+    unsafe fn store(self, p: *mut T);
+    /// `a · b + self`.
+    unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+}
+
+/// A number type that the kernels work with.
+pub(crate) trait Element:
+    candle_core::WithDType + Copy + Default + Send + Sync + std::ops::AddAssign + 'static
+{
+    /// Hands a list of scratch buffers of this thread to `f`.
+    fn with_scratch<R>(f: impl FnOnce(&mut Vec<Vec<Self>>) -> R) -> R;
+    /// Computes `product` with the vectors of `isa`.
+    fn multiply(isa: Isa, product: Product<'_, Self>);
+}
+
+macro_rules! vector {
+    ($name:ident, $t:ty, $raw:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
+     |$acc:ident, $a:ident, $b:ident| $fma:expr) => {
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name($raw);
+
+        // SAFETY: each method is one instruction of the set that the caller vouches for; the callers of `load` and
+        // `store` also vouch for the memory.
+        unsafe impl Vector<$t> for $name {
+            const LANES: usize = $lanes;
+            #[inline(always)]
+            unsafe fn splat(x: $t) -> Self {
+                // SAFETY: the caller vouches for the instruction set.
+                Self(unsafe { $splat(x) })
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const $t) -> Self {
+                // SAFETY: the caller vouches for the instruction set and the memory.
+                Self(unsafe { $load(p) })
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $t) {
+                // SAFETY: the caller vouches for the instruction set and the memory.
+                unsafe { $store(p, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn add_product(self, a: Self, b: Self) -> Self {
+                let ($acc, $a, $b) = (self.0, a.0, b.0);
+                // SAFETY: the caller vouches for the instruction set.
+                Self(unsafe { $fma })
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                // SAFETY: the caller vouches for the instruction set.
+                Self(unsafe { $add(self.0, other.0) })
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Vector;
+    use std::arch::x86_64::*;
+    vector!(
+        F32x16,
+        f32,
+        __m512,
+        16,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_add_ps,
+        |c, a, b| _mm512_fmadd_ps(a, b, c)
+    );
+    vector!(
+        F64x8,
+        f64,
+        __m512d,
+        8,
+        _mm512_set1_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_add_pd,
+        |c, a, b| _mm512_fmadd_pd(a, b, c)
+    );
+    vector!(
+        F32x8,
+        f32,
+        __m256,
+        8,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_add_ps,
+        |c, a, b| _mm256_fmadd_ps(a, b, c)
+    );
+    vector!(
+        F64x4,
+        f64,
+        __m256d,
+        4,
+        _mm256_set1_pd,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        _mm256_add_pd,
+        |c, a, b| _mm256_fmadd_pd(a, b, c)
+    );
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use super::Vector;
+    use std::arch::aarch64::*;
+    vector!(F32x4, f32, float32x4_t, 4, vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32, |c, a, b| vfmaq_f32(
+        c, a, b
+    ));
+    vector!(F64x2, f64, float64x2_t, 2, vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64, |c, a, b| vfmaq_f64(
+        c, a, b
+    ));
+}
+
+/// An array that the compiler turns into whatever vectors the target has by default.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain<T, const N: usize>([T; N]);
+
+// SAFETY: no instruction beyond the target's own is used; the callers of `load` and `store` vouch for the memory.
+unsafe impl<T: Element, const N: usize> Vector<T> for Plain<T, N> {
+    const LANES: usize = N;
+    #[inline(always)]
+    unsafe fn splat(x: T) -> Self {
+        Self([x; N])
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const T) -> Self {
+        // SAFETY: the caller vouches for `N` readable numbers at `p`.
+        Self(unsafe { p.cast::<[T; N]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut T) {
+        // SAFETY: the caller vouches for `N` writable numbers at `p`.
+        unsafe { p.cast::<[T; N]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn add_product(self, a: Self, b: Self) -> Self {
+        Self(std::array::from_fn(|i| a.0[i] * b.0[i] + self.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    }
+}
+
+macro_rules! element {
+    ($t:ty, $avx512:ident, $avx2:ident, $neon:ident, $plain:literal) => {
+        impl Element for $t {
+            fn with_scratch<R>(f: impl FnOnce(&mut Vec<Vec<Self>>) -> R) -> R {
+                thread_local! { static POOL: RefCell<Vec<Vec<$t>>> = const { RefCell::new(Vec::new()) }; }
+                POOL.with(|pool| f(&mut pool.borrow_mut()))
+            }
+
+            fn multiply(isa: Isa, product: Product<'_, Self>) {
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx512f")]
+                fn avx512(product: Product<'_, $t>) {
+                    // SAFETY: this function runs only where AVX-512 is.
+                    unsafe { multiply_with::<$t, x86::$avx512, 12, 8, 4>(product) }
+                }
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2(product: Product<'_, $t>) {
+                    // SAFETY: this function runs only where AVX2 and FMA are.
+                    unsafe { multiply_with::<$t, x86::$avx2, 6, 4, 2>(product) }
+                }
+                match isa {
+                    // SAFETY: `Isa::available` hands this value out only where the processor has AVX-512.
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => unsafe { avx512(product) },
+                    // SAFETY: `Isa::available` hands this value out only where the processor has AVX2 and FMA.
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => unsafe { avx2(product) },
+                    // SAFETY: NEON is part of every aarch64 processor that Rust supports.
+                    #[cfg(target_arch = "aarch64")]
+                    Isa::Neon => unsafe { multiply_with::<$t, arm::$neon, 12, 8, 4>(product) },
+                    // SAFETY: plain arrays need no instruction set.
+                    Isa::Plain => unsafe { multiply_with::<$t, Plain<$t, $plain>, 4, 2, 1>(product) },
+                }
+            }
+        }
+    };
+}
+
+element!(f32, F32x16, F32x8, F32x4, 4);
+element!(f64, F64x8, F64x4, F64x2, 2);
