@@ -14,14 +14,11 @@ const LEAKY: Activation = Activation::LeakyRelu(0.2);
 const EPS: f64 = 1e-5;
 
 /// 4×4 kernels that halve or double the size.
-fn halving() -> ConvSpec {
-    ConvSpec { stride: (2, 2), padding: (1, 1), ..ConvSpec::default() }
-}
-
+const HALVING: ConvSpec = ConvSpec::square(2, 1);
+/// 4×4 kernels over all of a 4×4 map.
+const WHOLE: ConvSpec = ConvSpec::square(1, 0);
 /// 3×3 kernels that keep the size.
-fn keeping() -> ConvSpec {
-    ConvSpec { padding: (1, 1), ..ConvSpec::default() }
-}
+const KEEPING: ConvSpec = ConvSpec::square(1, 1);
 
 fn norm(channels: usize, activation: Activation, vb: &VarBuilder<'_>) -> Result<BatchNorm> {
     BatchNorm::new(channels, EPS, dcgan_norm(), activation, vb)
@@ -55,21 +52,21 @@ impl Encoder {
         for i in 0..dims.extra_layers {
             let name = format!("extra{i}");
             blocks.push((
-                conv(channels, channels, 3, keeping(), &name)?,
+                conv(channels, channels, 3, KEEPING, &name)?,
                 norm(channels, LEAKY, &vb.pp(format!("{name}_norm")))?,
             ));
         }
         let mut size = dims.size / 2;
         while size > 4 {
             let name = format!("down{size}");
-            let block = conv(channels, 2 * channels, 4, halving(), &name)?;
+            let block = conv(channels, 2 * channels, 4, HALVING, &name)?;
             (channels, size) = (2 * channels, size / 2);
             blocks.push((block, norm(channels, LEAKY, &vb.pp(format!("{name}_norm")))?));
         }
         Ok(Self {
-            first: conv(dims.channels, dims.features, 4, halving(), "first")?,
+            first: conv(dims.channels, dims.features, 4, HALVING, "first")?,
             blocks,
-            last: conv(channels, dims.latent, 4, ConvSpec::default(), "last")?,
+            last: conv(channels, dims.latent, 4, WHOLE, "last")?,
         })
     }
 
@@ -106,13 +103,13 @@ impl Decoder {
         };
         let mut channels = dims.features * dims.size / 8;
         let mut ups = vec![(
-            up(dims.latent, channels, ConvSpec::default(), "first")?,
+            up(dims.latent, channels, WHOLE, "first")?,
             norm(channels, Activation::Relu, &vb.pp("first_norm"))?,
         )];
         let mut size = 4;
         while size < dims.size / 2 {
             let name = format!("up{size}");
-            let block = up(channels, channels / 2, halving(), &name)?;
+            let block = up(channels, channels / 2, HALVING, &name)?;
             (channels, size) = (channels / 2, size * 2);
             ups.push((block, norm(channels, Activation::Relu, &vb.pp(format!("{name}_norm")))?));
         }
@@ -121,14 +118,14 @@ impl Decoder {
                 channels,
                 channels,
                 3,
-                keeping(),
+                KEEPING,
                 dcgan_weight(),
                 &vb.pp(format!("extra{i}")),
             )?;
             Ok((conv, norm(channels, Activation::Relu, &vb.pp(format!("extra{i}_norm")))?))
         };
         let extras = (0..dims.extra_layers).map(extra).collect::<Result<_>>()?;
-        Ok(Self { ups, extras, last: up(channels, dims.channels, halving(), "last")? })
+        Ok(Self { ups, extras, last: up(channels, dims.channels, HALVING, "last")? })
     }
 
     /// Images `(B, C, S, S)` in [-1, 1] of latents `(B, Z, 1, 1)`.

@@ -51,7 +51,7 @@ impl Conv2d {
     /// # Errors
     /// If the shape is another.
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        biased(flicker_kernels::conv2d(xs, &self.weight, self.spec)?, self.bias.as_ref())
+        biased(flicker_kernels::conv2d(xs, &self.weight, &self.spec)?, self.bias.as_ref())
     }
 }
 
@@ -105,7 +105,7 @@ impl ConvTranspose2d {
     /// # Errors
     /// If the shape is another.
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let ys = flicker_kernels::conv_transpose2d(xs, &self.weight, self.spec, self.output_padding)?;
+        let ys = flicker_kernels::conv_transpose2d(xs, &self.weight, &self.spec, self.output_padding)?;
         biased(ys, self.bias.as_ref())
     }
 }
