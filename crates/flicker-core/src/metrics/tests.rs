@@ -318,14 +318,38 @@ fn delong_covers_the_true_area() -> Result<()> {
 #[test]
 fn a_million_scores_take_less_than_a_second() -> Result<()> {
     let (scores, abnormal) = draw(1_000_000, 1.0);
-    let start = Instant::now();
+    let clock = Clock::start();
     let ranking = Ranking::new(&scores, &abnormal)?;
     let truth = 1.0 - 0.5 * special::normal_two_sided(1.0 / 2.0_f64.sqrt());
     assert!((auroc_estimate(&ranking)?.value - truth).abs() < 0.002);
     assert!(ranking.auprc()? > 0.25 && ranking.eer()? < 0.5 && ranking.fpr_at_tpr(0.95)? > 0.5);
     assert!(ranking.confusion(ranking.best_f1()?.threshold).f1() > 0.4);
     assert!(ranking.roc_curve()?.fpr.len() == ranking.pr_curve()?.recall.len());
-    let seconds = start.elapsed().as_secs_f64();
+    let seconds = clock.seconds();
     assert!(seconds < 1.0, "{seconds} s");
     Ok(())
+}
+
+/// Seconds that this thread worked: its processor time where the system tells it (Linux), so that other programs on a
+/// busy machine do not count, and wall-clock time elsewhere. What it times here runs on one thread.
+struct Clock {
+    wall: Instant,
+    worked_ns: Option<u64>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { wall: Instant::now(), worked_ns: Self::worked_ns() }
+    }
+
+    fn worked_ns() -> Option<u64> {
+        std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
+    }
+
+    fn seconds(&self) -> f64 {
+        match (self.worked_ns, Self::worked_ns()) {
+            (Some(start), Some(end)) if end > start => (end - start) as f64 * 1e-9,
+            _ => self.wall.elapsed().as_secs_f64(),
+        }
+    }
 }
