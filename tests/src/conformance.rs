@@ -72,7 +72,11 @@ fn scores_are_one_a_sample_and_independent_of_the_batch<C: Config>(case: &Case<C
     let largest = together.total.iter().fold(0f32, |m, s| m.max(s.abs()));
     for i in 0..10 {
         let alone = model.score(&xs.narrow(0, i, 1)?, &rng)?.total[0];
-        assert!((alone - together.total[i]).abs() <= 1e-5 * largest, "sample {i}: {alone} alone, {} in a batch", together.total[i]);
+        assert!(
+            (alone - together.total[i]).abs() <= 1e-5 * largest,
+            "sample {i}: {alone} alone, {} in a batch",
+            together.total[i]
+        );
     }
     if let Some(reconstruction) = &together.reconstruction {
         assert_eq!(reconstruction.dims(), xs.dims());
@@ -84,7 +88,8 @@ fn scores_are_one_a_sample_and_independent_of_the_batch<C: Config>(case: &Case<C
 }
 
 fn bits<C: Config>(model: &C::Model, case: &Case<C>) -> Result<Vec<u32>> {
-    let mut bits: Vec<u32> = model.score(&some_samples(case)?, &Rng::new(1))?.total.iter().map(|s| s.to_bits()).collect();
+    let mut bits: Vec<u32> =
+        model.score(&some_samples(case)?, &Rng::new(1))?.total.iter().map(|s| s.to_bits()).collect();
     for (_, tensor) in model.weights().state()?.iter() {
         bits.extend(tensor.flatten_all()?.to_vec1::<f32>()?.iter().map(|x| x.to_bits()));
     }
@@ -97,7 +102,9 @@ fn one_seed_one_result<C: Config>(case: &Case<C>) -> Result<()> {
     assert_eq!(first, bits(&fitted(case, 3)?, case)?);
     assert_ne!(first, bits(&fitted(case, 4)?, case)?);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
-    let alone = std::thread::scope(|_| pool.install(|| fitted(case, 3).and_then(|model| bits(&model, case)).map_err(|e| e.to_string())));
+    let alone = std::thread::scope(|_| {
+        pool.install(|| fitted(case, 3).and_then(|model| bits(&model, case)).map_err(|e| e.to_string()))
+    });
     assert_eq!(Ok(first), alone);
     Ok(())
 }
@@ -169,7 +176,8 @@ fn interrupted_training_ends_at_the_same_bytes<C: Config>(case: &Case<C>) -> Res
     for stop_after in [1, 3] {
         let mut stopper = Stopper { stop_after, ..Stopper::default() };
         let every = Every { checkpoint: Some(1), ..Every::default() };
-        let stopped = build(case, 0)?.fit(&set(case)?, &mut Run::new(Rng::new(0), &Device::Cpu, &mut stopper).keeping(every));
+        let stopped = build(case, 0)?
+            .fit(&set(case)?, &mut Run::new(Rng::new(0), &Device::Cpu, &mut stopper).keeping(every));
         assert!(matches!(stopped, Err(Error::Stopped(Stop::Interrupt))), "{stopped:?}");
         let checkpoint = Checkpoint::from_bytes("kept", &stopper.kept.expect("a checkpoint"), &Device::Cpu)?;
         // Another seed for the weights: all that matters must come from the checkpoint.
@@ -210,7 +218,9 @@ impl Monitor for Listener {
 fn a_loss_falls<C: Config>(case: &Case<C>) -> Result<()> {
     let mut listener = Listener::default();
     build(case, 0)?.fit(&set(case)?, &mut Run::new(Rng::new(0), &Device::Cpu, &mut listener))?;
-    let of = |epoch: &[(String, f64)]| epoch.iter().find(|(name, _)| name == case.falling).expect("the loss is told").1;
+    let of = |epoch: &[(String, f64)]| {
+        epoch.iter().find(|(name, _)| name == case.falling).expect("the loss is told").1
+    };
     let (first, last) = (of(&listener.epochs[0]), of(&listener.epochs[listener.epochs.len() - 1]));
     assert!(last < 0.8 * first, "{} went from {first} to {last}", case.falling);
     Ok(())
@@ -225,7 +235,14 @@ fn unknown_fields_are_refused<C: Config>(case: &Case<C>) -> Result<()> {
 
 #[test]
 fn ganomaly() -> Result<()> {
-    let config = ganomaly::Config { latent: 6, features: 4, epochs: 4, batch: 8, learning_rate: 4e-3, ..ganomaly::Config::paper() };
+    let config = ganomaly::Config {
+        latent: 6,
+        features: 4,
+        epochs: 4,
+        batch: 8,
+        learning_rate: 4e-3,
+        ..ganomaly::Config::paper()
+    };
     check(&Case { config, shape: (1, 16, 16).into(), falling: "contextual" })
 }
 

@@ -18,7 +18,10 @@ fn check_close(name: &str, found: &Tensor, expected: &Tensor, tolerance: f32) ->
     let (found, expected) = (values(found)?, values(expected)?);
     let scale = expected.iter().fold(1e-12f32, |m, x| m.max(x.abs()));
     let worst = found.iter().zip(&expected).fold(0f32, |m, (a, b)| m.max((a - b).abs())) / scale;
-    assert!(worst <= tolerance, "{name}: differs by {worst:e} of the largest value {scale:e}, allowed {tolerance:e}");
+    assert!(
+        worst <= tolerance,
+        "{name}: differs by {worst:e} of the largest value {scale:e}, allowed {tolerance:e}"
+    );
     Ok(())
 }
 
@@ -40,7 +43,14 @@ fn losses_of(told: &flicker_core::run::Losses) -> Vec<f32> {
 }
 
 fn ganomaly_from(fixture: &State) -> Result<ganomaly::Ganomaly> {
-    let config = ganomaly::Config { latent: 8, features: 2, extra_layers: 1, batch: 3, reinit_below: 0.0, ..ganomaly::Config::paper() };
+    let config = ganomaly::Config {
+        latent: 8,
+        features: 2,
+        extra_layers: 1,
+        batch: 3,
+        reinit_below: 0.0,
+        ..ganomaly::Config::paper()
+    };
     let model = config.build((1, 32, 32).into(), Rng::new(0), &Device::Cpu)?;
     model.weights().restore("fixture", &fixture.part("weights"))?;
     Ok(model)
@@ -54,7 +64,9 @@ fn ganomaly_forward_and_gradients() -> Result<()> {
     let xs = fixture.require("x")?;
     let (x_hat, z, z_hat) = model.networks().reconstruct(xs, Mode::Training)?;
     let (logits, features) = model.networks().discriminator.forward(xs, Mode::Training)?;
-    for (name, found) in [("x_hat", x_hat), ("z", z), ("z_hat", z_hat), ("logits", logits), ("features", features)] {
+    for (name, found) in
+        [("x_hat", x_hat), ("z", z), ("z_hat", z_hat), ("logits", logits), ("features", features)]
+    {
         check_close(name, &found, fixture.require(name)?, 1e-5)?;
     }
     let losses = ganomaly::StepLosses::on(&model, xs)?;
@@ -76,7 +88,12 @@ fn ganomaly_ten_steps_and_scores() -> Result<()> {
     for _ in 0..10 {
         losses.extend(losses_of(&ganomaly::step(&model, &mut optimizers, xs, &Rng::new(0))?));
     }
-    check_close("losses", &Tensor::from_vec(losses, (10, 5), &Device::Cpu)?, fixture.require("losses")?, 1e-4)?;
+    check_close(
+        "losses",
+        &Tensor::from_vec(losses, (10, 5), &Device::Cpu)?,
+        fixture.require("losses")?,
+        1e-4,
+    )?;
     let scores = model.score(xs, &Rng::new(0))?.total;
     check_close("scores", &Tensor::from_vec(scores, 3, &Device::Cpu)?, fixture.require("scores")?, 1e-3)
 }

@@ -117,7 +117,9 @@ impl Program {
     fn of(args: &Args, experiment: &Experiment) -> Self {
         let package = format!("{}-train", experiment.model);
         let mut arguments: Vec<String> =
-            ["run", "--quiet", "--profile", &args.profile, "--package", &package, "--"].map(str::to_string).to_vec();
+            ["run", "--quiet", "--profile", &args.profile, "--package", &package, "--"]
+                .map(str::to_string)
+                .to_vec();
         arguments.push(format!("experiments/{}.toml", experiment.file_name));
         if args.quick {
             arguments.push("--quick".to_string());
@@ -138,7 +140,8 @@ fn answers(program: &Program, dir: &Path) -> Result<bool> {
         return Ok(false);
     }
     let output = program.command(&["--print-config"]).output()?;
-    let wanted: toml::Table = toml::from_str(&String::from_utf8_lossy(&output.stdout)).context("--print-config")?;
+    let wanted: toml::Table =
+        toml::from_str(&String::from_utf8_lossy(&output.stdout)).context("--print-config")?;
     let mut found: toml::Table = toml::from_str(&fs::read_to_string(dir.join("config.toml"))?)?;
     let run = found.remove("run");
     let version = run.as_ref().and_then(|run| run.get("version")?.as_str());

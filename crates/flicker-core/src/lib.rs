@@ -9,6 +9,7 @@ mod detector;
 mod error;
 pub mod file;
 pub mod metrics;
+
 pub mod losses;
 pub mod nn;
 pub mod optim;

@@ -18,7 +18,9 @@ pub(super) fn check(wrong: &mut Vec<String>) -> Result<()> {
         if lines > MOST_LINES {
             wrong.push(format!("{shown}: {lines} lines, expected at most {MOST_LINES}"));
         }
-        if !path.starts_with("./crates/flicker-kernels") && text.lines().any(|line| line.trim_start().starts_with("unsafe ")) {
+        if !path.starts_with("./crates/flicker-kernels")
+            && text.lines().any(|line| line.trim_start().starts_with("unsafe "))
+        {
             wrong.push(format!("{shown}: unsafe code outside flicker-kernels"));
         }
         for (i, line) in text.lines().enumerate() {

@@ -30,13 +30,20 @@ pub(super) fn check(wrong: &mut Vec<String>) -> Result<()> {
         let kind = kind(name, path);
         let Some((_, allowed)) = ALLOWED.iter().find(|(of, _)| *of == kind) else { continue };
         let dependencies = manifest.get("dependencies").and_then(|table| table.as_table());
-        for dependency in dependencies.into_iter().flat_map(Table::keys).filter(|dependency| ours.contains_key(*dependency)) {
+        for dependency in
+            dependencies.into_iter().flat_map(Table::keys).filter(|dependency| ours.contains_key(*dependency))
+        {
             let other = self::kind(dependency, &ours[dependency].0);
             if !allowed.contains(&other) {
-                wrong.push(format!("{}: {name} must not depend on {dependency}; it may on {allowed:?}", path.display()));
+                wrong.push(format!(
+                    "{}: {name} must not depend on {dependency}; it may on {allowed:?}",
+                    path.display()
+                ));
             }
         }
-        if kind == "xtask" && dependencies.is_some_and(|table| table.keys().any(|key| key.starts_with("candle"))) {
+        if kind == "xtask"
+            && dependencies.is_some_and(|table| table.keys().any(|key| key.starts_with("candle")))
+        {
             wrong.push(format!("{}: xtask links no candle", path.display()));
         }
     }

@@ -55,7 +55,9 @@ fn packages() -> Result<Vec<String>> {
     let mut names = Vec::new();
     for path in super::files_under(Path::new("."), "Cargo.toml")? {
         let manifest: Table = toml::from_str(&std::fs::read_to_string(&path)?)?;
-        names.extend(manifest.get("package").and_then(|package| Some(package.get("name")?.as_str()?.to_string())));
+        names.extend(
+            manifest.get("package").and_then(|package| Some(package.get("name")?.as_str()?.to_string())),
+        );
     }
     Ok(names)
 }

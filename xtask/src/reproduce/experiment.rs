@@ -45,13 +45,16 @@ impl Experiment {
             let path = entry?.path();
             if path.extension().is_some_and(|ending| ending == "toml") {
                 let text = fs::read_to_string(&path)?;
-                let mut experiment: Self = toml::from_str(&text).with_context(|| path.display().to_string())?;
+                let mut experiment: Self =
+                    toml::from_str(&text).with_context(|| path.display().to_string())?;
                 experiment.file_name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 found.push(experiment);
             }
         }
         found.sort_by(|a, b| a.file_name.cmp(&b.file_name));
-        if let Some(unknown) = names.iter().find(|name| found.iter().all(|experiment| experiment.file_name != **name)) {
+        if let Some(unknown) =
+            names.iter().find(|name| found.iter().all(|experiment| experiment.file_name != **name))
+        {
             let known: Vec<&str> = found.iter().map(|experiment| experiment.file_name.as_str()).collect();
             bail!("there is no experiment `{unknown}`; there are {}", known.join(", "));
         }
@@ -65,7 +68,9 @@ impl Experiment {
 impl Outcome {
     /// Reads a finished run folder.
     pub(super) fn read(dir: &Path) -> Result<Self> {
-        let read = |name: &str| fs::read_to_string(dir.join(name)).with_context(|| dir.join(name).display().to_string());
+        let read = |name: &str| {
+            fs::read_to_string(dir.join(name)).with_context(|| dir.join(name).display().to_string())
+        };
         let config: toml::Table = toml::from_str(&read("config.toml")?)?;
         let run = |key: &str| {
             let value = config.get("run").and_then(|run| run.get(key)?.as_str());

@@ -54,7 +54,9 @@ impl Row {
                 expected.push(format!("{name} {published} ({source})"));
             }
             let found = mean(name).map(|mean| mean.mean);
-            if let Some(at_least) = expectation.at_least.filter(|at_least| !quick && found.is_none_or(|found| found < *at_least)) {
+            if let Some(at_least) =
+                expectation.at_least.filter(|at_least| !quick && found.is_none_or(|found| found < *at_least))
+            {
                 missed.push(format!("{name} at least {at_least}"));
             }
         }
@@ -65,14 +67,17 @@ impl Row {
             name: experiment.file_name.clone(),
             title: experiment.title.clone(),
             data: outcomes.first().map_or_else(String::new, |outcome| outcome.data.clone()),
-            machine: outcomes.first().map_or_else(String::new, |outcome| format!("{}, commit {}", outcome.processor, outcome.commit)),
+            machine: outcomes.first().map_or_else(String::new, |outcome| {
+                format!("{}, commit {}", outcome.processor, outcome.commit)
+            }),
             n_wanted,
             n_done: outcomes.len(),
             metrics: SHOWN.iter().map(|name| ((*name).to_string(), mean(name))).collect(),
             expected,
             missed,
             seconds: mean("seconds"),
-            memory_mib: mean("peak_memory_bytes").map(|m| Mean { mean: m.mean / f64::from(1 << 20), sd: m.sd / f64::from(1 << 20) }),
+            memory_mib: mean("peak_memory_bytes")
+                .map(|m| Mean { mean: m.mean / f64::from(1 << 20), sd: m.sd / f64::from(1 << 20) }),
         }
     }
 
@@ -91,7 +96,8 @@ pub(super) fn render(rows: &[Row]) -> String {
             let _ = write!(text, "  {name} {}", shown(*mean, 4));
         }
         let _ = write!(text, "  {} s", shown(row.seconds, 1));
-        let verdict = if row.missed() { format!("  MISSED: {}", row.missed.join(", ")) } else { String::new() };
+        let verdict =
+            if row.missed() { format!("  MISSED: {}", row.missed.join(", ")) } else { String::new() };
         let _ = writeln!(text, "{verdict}");
     }
     text
@@ -99,15 +105,24 @@ pub(super) fn render(rows: &[Row]) -> String {
 
 /// Writes `results/reproduce.md`.
 pub(super) fn write(rows: &[Row]) -> Result<()> {
-    let mut text = String::from("# What `cargo xtask reproduce` measured\n\nMean ± standard deviation over seeds; positive = abnormal. Written by the command, not by hand.\n\n");
+    let mut text = String::from(
+        "# What `cargo xtask reproduce` measured\n\nMean ± standard deviation over seeds; positive = abnormal. Written by the command, not by hand.\n\n",
+    );
     text.push_str("| experiment | data | seeds | AUROC | AUPRC | F1 | seconds | peak MiB | published | missed |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for row in rows {
         let metrics: Vec<String> = row.metrics.iter().map(|(_, mean)| shown(*mean, 4)).collect();
         let _ = writeln!(
             text,
             "| {}: {} | {} | {} | {} | {} | {} | {} | {} |",
-            row.name, row.title, row.data, row.n_done, metrics.join(" | "), shown(row.seconds, 1), shown(row.memory_mib, 0),
-            row.expected.join("; "), row.missed.join("; ")
+            row.name,
+            row.title,
+            row.data,
+            row.n_done,
+            metrics.join(" | "),
+            shown(row.seconds, 1),
+            shown(row.memory_mib, 0),
+            row.expected.join("; "),
+            row.missed.join("; ")
         );
     }
     if let Some(row) = rows.first() {
