@@ -1,3 +1,7 @@
 //! The tasks of the repository.
 
-fn main() {}
+mod data;
+
+fn main() -> anyhow::Result<()> {
+    data::run(&std::env::args().skip(2).collect::<Vec<_>>())
+}

@@ -3,6 +3,7 @@
 //!
 //! A higher score is more abnormal, everywhere; the positive class is the abnormal one, everywhere.
 
+pub mod data;
 mod error;
 mod rng;
 mod sample_shape;

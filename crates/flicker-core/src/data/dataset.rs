@@ -1,0 +1,203 @@
+//! A source with its classes.
+
+use super::{Prepare, Source};
+use crate::{Error, Result, SampleShape};
+use std::sync::Arc;
+
+/// Which official part of its data set a sample belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The training part. Every sample of a data set without official parts is here.
+    Train,
+    /// The test part.
+    Test,
+}
+
+/// A source whose samples have a class, and perhaps a mask. Who is normal is not its affair but the protocol's.
+#[derive(Clone)]
+pub struct Dataset {
+    name: String,
+    source: Arc<dyn Source>,
+    labels: Vec<u32>,
+    classes: Vec<String>,
+    parts: Vec<Part>,
+    masks: Option<Arc<dyn Source>>,
+    columns: Vec<String>,
+}
+
+impl Dataset {
+    /// A data set: the class of each sample as an index into `classes`, and its official part.
+    ///
+    /// # Errors
+    /// If the lists differ in length from the source, a label is no index into `classes`, or two classes share a name.
+    pub fn new(
+        name: impl Into<String>,
+        source: Arc<dyn Source>,
+        labels: Vec<u32>,
+        classes: Vec<String>,
+        parts: Vec<Part>,
+    ) -> Result<Self> {
+        let name = name.into();
+        let n = source.len();
+        if labels.len() != n || parts.len() != n {
+            let problem = format!("{n} samples, but {} labels and {} parts", labels.len(), parts.len());
+            return Err(Error::data(name, problem));
+        }
+        if let Some(sample) = labels.iter().position(|&label| label as usize >= classes.len()) {
+            let problem = format!(
+                "label {} of sample {sample}, expected a label below {}",
+                labels[sample],
+                classes.len()
+            );
+            return Err(Error::data(name, problem));
+        }
+        if let Some(class) = classes.iter().enumerate().find(|(i, class)| classes[..*i].contains(class)) {
+            return Err(Error::data(name, format!("two classes are named `{}`", class.1)));
+        }
+        Ok(Self { name, source, labels, classes, parts, masks: None, columns: Vec::new() })
+    }
+
+    /// The same with masks: one image of one channel for each sample, 1 where it is abnormal and 0 elsewhere.
+    ///
+    /// # Errors
+    /// If the samples are no images, or the masks differ from them in number or size.
+    pub fn with_masks(self, masks: Arc<dyn Source>) -> Result<Self> {
+        let expected = match self.source.shape() {
+            SampleShape::Image { height, width, .. } => SampleShape::from((1, height, width)),
+            table @ SampleShape::Table { .. } => {
+                return Err(Error::data(self.name, format!("masks need images, the samples are a {table}")));
+            }
+        };
+        if masks.shape() != expected || masks.len() != self.len() {
+            return Err(Error::Shape {
+                what: format!("masks of {}", self.name),
+                expected: format!("{} of {expected}", self.len()),
+                found: format!("{} of {}", masks.len(), masks.shape()),
+            });
+        }
+        Ok(Self { masks: Some(masks), ..self })
+    }
+
+    /// The same with the names of a table's columns.
+    ///
+    /// # Errors
+    /// If there is not one name for each feature.
+    pub fn with_columns(self, columns: Vec<String>) -> Result<Self> {
+        let elements = self.source.shape().elements();
+        if columns.len() != elements {
+            let problem = format!("{} column names for {elements} features", columns.len());
+            return Err(Error::data(self.name, problem));
+        }
+        Ok(Self { columns, ..self })
+    }
+
+    /// The same samples, prepared. Masks stay as they are.
+    ///
+    /// # Errors
+    /// As [`Prepare::apply`].
+    pub fn prepared(&self, prepare: Prepare) -> Result<Self> {
+        Ok(Self { source: Arc::new(prepare.apply(self.source.clone())?), ..self.clone() })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The samples.
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.source
+    }
+
+    /// The class of each sample, an index into [`Dataset::classes`].
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// The names of the classes.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The official part of each sample.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The masks, where the data set has them.
+    pub fn masks(&self) -> Option<&Arc<dyn Source>> {
+        self.masks.as_ref()
+    }
+
+    /// The names of a table's columns, none for images.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The shape of a sample.
+    pub fn shape(&self) -> SampleShape {
+        self.source.shape()
+    }
+}
+
+impl std::fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Dataset {{ {}: {} x {}, {} classes }}",
+            self.name,
+            self.len(),
+            self.shape(),
+            self.classes.len()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Images, Samples};
+    use super::*;
+
+    fn build(labels: Vec<u32>, classes: &[&str], n_parts: usize) -> Result<Dataset> {
+        let source = Arc::new(Images::new((1, 2, 2), vec![0; 12], "")?);
+        let classes = classes.iter().map(|&class| class.to_owned()).collect();
+        Dataset::new("d", source, labels, classes, vec![Part::Train; n_parts])
+    }
+
+    #[test]
+    fn lists_must_fit() {
+        assert!(build(vec![0, 1, 0], &["a", "b"], 3).is_ok());
+        for (wrong, said) in [
+            (build(vec![0, 1], &["a", "b"], 3), "3 samples, but 2 labels and 3 parts"),
+            (build(vec![0, 1, 0], &["a", "b"], 4), "3 samples, but 3 labels and 4 parts"),
+            (build(vec![0, 2, 0], &["a", "b"], 3), "label 2 of sample 1, expected a label below 2"),
+            (build(vec![0, 1, 0], &["a", "a"], 3), "two classes are named `a`"),
+        ] {
+            assert_eq!(wrong.unwrap_err().to_string(), format!("d: {said}"));
+        }
+    }
+
+    #[test]
+    fn masks_and_columns_must_fit() -> Result<()> {
+        let digits = build(vec![0; 3], &["a"], 3)?;
+        assert!(digits.clone().with_masks(Arc::new(Images::new((1, 2, 2), vec![0; 12], "")?)).is_ok());
+        assert!(digits.clone().with_masks(Arc::new(Images::new((1, 2, 2), vec![0; 8], "")?)).is_err());
+        assert!(digits.with_masks(Arc::new(Images::new((1, 2, 1), vec![0; 6], "")?)).is_err());
+        let rows = Arc::new(Samples::new(2, vec![0.0; 6])?);
+        let table = Dataset::new("t", rows.clone(), vec![0; 3], vec!["a".into()], vec![Part::Train; 3])?;
+        assert!(table.clone().with_masks(rows).is_err());
+        assert!(table.clone().with_columns(vec!["x".into()]).is_err());
+        assert_eq!(table.with_columns(vec!["x".into(), "y".into()])?.columns(), ["x", "y"]);
+        Ok(())
+    }
+}
