@@ -6,6 +6,7 @@
 pub mod calibration;
 pub mod data;
 mod detector;
+pub mod data;
 mod error;
 pub mod file;
 pub mod metrics;
