@@ -4,6 +4,7 @@
 //! A higher score is more abnormal, everywhere; the positive class is the abnormal one, everywhere.
 
 mod error;
+pub mod losses;
 pub mod optim;
 mod rng;
 mod sample_shape;
