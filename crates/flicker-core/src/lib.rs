@@ -13,6 +13,7 @@ pub mod metrics;
 
 pub mod losses;
 pub mod nn;
+pub mod losses;
 pub mod optim;
 mod rng;
 pub mod run;

@@ -1,6 +1,7 @@
 //! Averaged weights: an exponential moving average of every parameter, as the diffusion models use it (Ho, Jain and
 //! Abbeel, 2020, <https://arxiv.org/abs/2006.11239>, appendix B).
 
+use super::memory::{elements, elements_mut};
 use super::state::{self, Expected};
 use super::{State, require_fraction};
 use crate::Result;
@@ -131,15 +132,9 @@ impl InplaceOp2 for Towards {
         values: &CpuStorage,
         values_l: &Layout,
     ) -> candle_core::Result<()> {
-        let (CpuStorage::F32(means), CpuStorage::F32(values)) = (means, values) else {
-            candle_core::bail!("moving average: expected averages and values in f32")
-        };
-        let (Some((m0, m1)), Some((v0, v1))) = (means_l.contiguous_offsets(), values_l.contiguous_offsets())
-        else {
-            candle_core::bail!("moving average: expected contiguous averages and values")
-        };
+        let (means, values) = (elements_mut(means, means_l)?, elements(values, values_l)?);
         let (decay, rest) = (self.decay as f32, (1.0 - self.decay) as f32);
-        let stretches = means[m0..m1].par_chunks_mut(STRETCH).zip(values[v0..v1].par_chunks(STRETCH));
+        let stretches = means.par_chunks_mut(STRETCH).zip(values.par_chunks(STRETCH));
         stretches.for_each(|(means, values)| {
             for (mean, &value) in means.iter_mut().zip(values) {
                 *mean = decay * *mean + rest * value;

@@ -6,6 +6,7 @@
 mod adam;
 mod clip;
 mod ema;
+mod memory;
 mod rms_prop;
 mod schedule;
 mod sgd;
@@ -40,12 +41,16 @@ pub trait Optimizer {
     fn learning_rate(&self) -> f64;
 
     /// Everything the next step depends on besides weights and gradients: a copy that later steps do not change.
-    fn state(&self) -> State;
-
-    /// Takes over what [`Optimizer::state`] returned, or leaves everything as it was.
     ///
     /// # Errors
-    /// If the names, shapes or types are not exactly this optimizer's; the message names the first difference.
+    /// If candle refuses a copy.
+    fn state(&self) -> Result<State>;
+
+    /// Takes over what [`Optimizer::state`] returned.
+    ///
+    /// # Errors
+    /// If the names, shapes or types are not exactly this optimizer's; the message names the first difference, and
+    /// nothing has changed then.
     fn restore(&mut self, state: &State) -> Result<()>;
 }
 

@@ -1,8 +1,8 @@
-//! Checks and conversions of a [`State`] before anything is taken from it.
+//! The check of a [`State`] before anything is taken from it.
 
 use super::State;
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
+use candle_core::DType;
 use std::collections::BTreeMap;
 
 /// Shape and type of each tensor that a state must hold.
@@ -33,14 +33,4 @@ pub(super) fn require_same(origin: &str, expected: &Expected, found: &State) -> 
         }
     }
     Ok(())
-}
-
-/// A count as a tensor of no dimension.
-pub(super) fn count(value: i64) -> Tensor {
-    Tensor::new(value, &Device::Cpu).expect("a scalar always fits in the CPU's memory")
-}
-
-/// A real number as a tensor of no dimension.
-pub(super) fn number(value: f64) -> Tensor {
-    Tensor::new(value, &Device::Cpu).expect("a scalar always fits in the CPU's memory")
 }

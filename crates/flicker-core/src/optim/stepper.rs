@@ -3,11 +3,12 @@
 //! An optimizer is a [`Rule`]: arithmetic on one element and a few numbers that move with it (the slots). On the CPU
 //! in f32 a rule passes once over each parameter, in place; elsewhere it is made of tensor operations.
 
+use super::memory::{elements, elements_mut, with_elements};
 use super::state::{self, Expected};
 use super::{Optimizer, State};
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var};
+use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
 use std::cell::RefCell;
 
 /// The most numbers that move with one element of a parameter.
@@ -49,14 +50,35 @@ pub trait Rule: Send + Sync {
     /// Names of the numbers that move with each element, all of them 0 at first; `None` for a slot not in use.
     fn slots(&self) -> [Option<&'static str>; MAX_SLOTS];
 
-    /// One step, in place.
+    /// One step of some elements, in place.
     fn update(&self, at: At, elements: Elements<'_>);
 
-    /// The same step in tensor operations: replaces `slots` and returns the new value.
+    /// The same step in tensor operations: replaces `slots`, which are those in use, and returns the new value.
     ///
     /// # Errors
     /// If candle refuses an operation.
     fn update_tensors(&self, at: At, value: &Tensor, grad: &Tensor, slots: &mut [Tensor]) -> Result<Tensor>;
+
+    /// One step of one parameter, by whichever of the two fits its device and type. A rule that has a faster way
+    /// brings its own.
+    ///
+    /// # Errors
+    /// If candle refuses an operation.
+    fn apply(&self, at: At, var: &Var, grad: &Tensor, slots: [Option<&Var>; MAX_SLOTS]) -> Result<()>
+    where
+        Self: Sized,
+    {
+        if var.device().is_cpu() && var.dtype() == DType::F32 {
+            return apply_in_place(self, at, var, grad, slots);
+        }
+        let slots: Vec<&Var> = slots.into_iter().flatten().collect();
+        let mut tensors: Vec<Tensor> = slots.iter().map(|slot| slot.as_detached_tensor()).collect();
+        let value = self.update_tensors(at, &var.as_detached_tensor(), &grad.detach(), &mut tensors)?;
+        for (slot, tensor) in slots.iter().zip(&tensors) {
+            slot.set(tensor)?;
+        }
+        Ok(var.set(&value)?)
+    }
 }
 
 /// Moves parameters by a [`Rule`]. See [`Adam`](super::Adam), [`AdamW`](super::AdamW), [`RmsProp`](super::RmsProp)
@@ -83,8 +105,7 @@ impl<R: Rule> Stepper<R> {
                     problem: format!("expected distinct names, found two parameters `{name}`"),
                 });
             }
-            let slots = Slots::new(&var, &config)?;
-            params.push(Param { name, var, step: 0, slots });
+            params.push(Param::new(name, var, &config)?);
         }
         Ok(Self { learning_rate: config.learning_rate(), rule: config, params })
     }
@@ -92,9 +113,9 @@ impl<R: Rule> Stepper<R> {
     fn expected(&self) -> Expected {
         let mut expected = Expected::from([(LEARNING_RATE.to_string(), (vec![], DType::F64))]);
         for param in &self.params {
-            expected.insert(param.key("step"), (vec![], DType::I64));
-            for slot in self.rule.slots().into_iter().flatten() {
-                expected.insert(param.key(slot), (param.var.dims().to_vec(), param.var.dtype()));
+            expected.insert(param.step_key(), (vec![], DType::I64));
+            for Slot { key, values } in param.slots.iter().flatten() {
+                expected.insert(key.clone(), (values.dims().to_vec(), values.dtype()));
             }
         }
         expected
@@ -122,29 +143,26 @@ impl<R: Rule> Optimizer for Stepper<R> {
         self.learning_rate
     }
 
-    fn state(&self) -> State {
-        let mut state = State::from_iter([(LEARNING_RATE.to_string(), state::number(self.learning_rate))]);
+    fn state(&self) -> Result<State> {
+        let mut state =
+            State::from([(LEARNING_RATE.to_string(), Tensor::new(self.learning_rate, &Device::Cpu)?)]);
         for param in &self.params {
-            state.put(param.key("step"), state::count(param.step));
-            for (slot, tensor) in self.rule.slots().into_iter().flatten().zip(param.slots.tensors(&param.var))
-            {
-                state.put(param.key(slot), tensor);
+            state.insert(param.step_key(), Tensor::new(param.step, &Device::Cpu)?);
+            for Slot { key, values } in param.slots.iter().flatten() {
+                state.insert(key.clone(), values.as_detached_tensor().copy()?);
             }
         }
-        state
+        Ok(state)
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
         state::require_same("optimizer state", &self.expected(), state)?;
-        let restored = |param: &Param| -> Result<(i64, Slots)> {
-            let names = self.rule.slots().into_iter().flatten();
-            let tensors: Vec<&Tensor> = names.map(|slot| &state[&param.key(slot)]).collect();
-            Ok((state[&param.key("step")].to_scalar()?, param.slots.like(&param.var, &tensors, &self.rule)?))
-        };
-        let all: Vec<(i64, Slots)> = self.params.iter().map(restored).collect::<Result<_>>()?;
         self.learning_rate = state[LEARNING_RATE].to_scalar()?;
-        for (param, (step, slots)) in self.params.iter_mut().zip(all) {
-            (param.step, param.slots) = (step, slots);
+        for param in &mut self.params {
+            param.step = state[&param.step_key()].to_scalar()?;
+            for Slot { key, values } in param.slots.iter().flatten() {
+                values.set(&state[key].to_device(values.device())?)?;
+            }
         }
         Ok(())
     }
@@ -155,12 +173,30 @@ struct Param {
     name: String,
     var: Var,
     step: i64,
-    slots: Slots,
+    slots: [Option<Slot>; MAX_SLOTS],
+}
+
+/// Numbers that move with the elements of a parameter.
+#[derive(Debug)]
+struct Slot {
+    key: String,
+    values: Var,
 }
 
 impl Param {
-    fn key(&self, slot: &str) -> String {
-        format!("{}.{slot}", self.name)
+    fn new<R: Rule>(name: String, var: Var, rule: &R) -> Result<Self> {
+        let mut slots = [const { None }; MAX_SLOTS];
+        for (slot, what) in slots.iter_mut().zip(rule.slots()) {
+            if let Some(what) = what {
+                let values = Var::zeros(var.shape(), var.dtype(), var.device())?;
+                *slot = Some(Slot { key: format!("{name}.{what}"), values });
+            }
+        }
+        Ok(Self { name, var, step: 0, slots })
+    }
+
+    fn step_key(&self) -> String {
+        format!("{}.step", self.name)
     }
 
     fn update<R: Rule>(&mut self, rule: &R, learning_rate: f64, grad: &Tensor) -> Result<()> {
@@ -173,74 +209,29 @@ impl Param {
         }
         self.step += 1;
         let at = At { step: self.step, learning_rate };
-        match &mut self.slots {
-            Slots::Host(slots) => {
-                let pass = Pass { rule, at, slots: RefCell::new(slots) };
-                Ok(self.var.inplace_op2(&grad.contiguous()?, &pass)?)
-            }
-            Slots::Tensors(slots) => {
-                let grad = grad.detach();
-                Ok(self.var.set(&rule.update_tensors(at, &self.var.as_detached_tensor(), &grad, slots)?)?)
-            }
-        }
+        rule.apply(at, &self.var, grad, self.slots.each_ref().map(|slot| slot.as_ref().map(|s| &s.values)))
     }
 }
 
-/// Where the numbers that move with a parameter live.
-#[derive(Debug)]
-enum Slots {
-    /// In the CPU's memory, of the parameter's length, or empty where the rule has no use for one.
-    Host([Vec<f32>; MAX_SLOTS]),
-    /// In tensors that are replaced at each step.
-    Tensors(Vec<Tensor>),
+/// A single pass over a parameter and its slots in the CPU's memory.
+fn apply_in_place<R: Rule>(
+    rule: &R,
+    at: At,
+    var: &Var,
+    grad: &Tensor,
+    [a, b, c]: [Option<&Var>; MAX_SLOTS],
+) -> Result<()> {
+    let grad = grad.contiguous()?;
+    let pass = |a: &mut [f32], b: &mut [f32], c: &mut [f32]| {
+        var.inplace_op2(&grad, &Pass { rule, at, slots: RefCell::new([a, b, c]) })
+    };
+    Ok(with_elements(a, |a| with_elements(b, |b| with_elements(c, |c| pass(a, b, c))))?)
 }
 
-impl Slots {
-    fn new<R: Rule>(var: &Var, rule: &R) -> Result<Self> {
-        if var.device().is_cpu() && var.dtype() == DType::F32 && var.is_contiguous() {
-            return Ok(Self::Host(rule.slots().map(|slot| vec![0.0; slot.map_or(0, |_| var.elem_count())])));
-        }
-        let zeros = rule.slots().into_iter().flatten().map(|_| var.as_tensor().zeros_like());
-        Ok(Self::Tensors(zeros.collect::<candle_core::Result<_>>()?))
-    }
-
-    /// Those in use, as tensors that no later step changes.
-    fn tensors(&self, var: &Var) -> Vec<Tensor> {
-        match self {
-            Self::Host(slots) => slots
-                .iter()
-                .filter(|slot| slot.len() == var.elem_count())
-                .map(|slot| Tensor::from_slice(slot, var.shape(), var.device()))
-                .map(|slot| slot.expect("a slot has as many elements as its parameter"))
-                .collect(),
-            Self::Tensors(slots) => slots.clone(),
-        }
-    }
-
-    /// The values of `tensors`, kept where `self` keeps its own.
-    fn like<R: Rule>(&self, var: &Var, tensors: &[&Tensor], rule: &R) -> Result<Self> {
-        if let Self::Tensors(_) = self {
-            let copies = tensors.iter().map(|tensor| tensor.to_device(var.device())?.copy());
-            return Ok(Self::Tensors(copies.collect::<candle_core::Result<_>>()?));
-        }
-        let mut tensors = tensors.iter();
-        let mut slots = [const { Vec::new() }; MAX_SLOTS];
-        for (slot, name) in slots.iter_mut().zip(rule.slots()) {
-            if name.is_some()
-                && let Some(tensor) = tensors.next()
-            {
-                *slot = tensor.flatten_all()?.to_vec1()?;
-            }
-        }
-        Ok(Self::Host(slots))
-    }
-}
-
-/// One pass over a parameter in the CPU's memory.
 struct Pass<'a, R> {
     rule: &'a R,
     at: At,
-    slots: RefCell<&'a mut [Vec<f32>; MAX_SLOTS]>,
+    slots: RefCell<[&'a mut [f32]; MAX_SLOTS]>,
 }
 
 impl<R: Rule> InplaceOp2 for Pass<'_, R> {
@@ -255,16 +246,13 @@ impl<R: Rule> InplaceOp2 for Pass<'_, R> {
         grads: &CpuStorage,
         grads_l: &Layout,
     ) -> candle_core::Result<()> {
-        let (CpuStorage::F32(values), CpuStorage::F32(grads)) = (values, grads) else {
-            candle_core::bail!("optimizer step: expected values and gradients in f32")
-        };
-        let (Some((v0, v1)), Some((g0, g1))) = (values_l.contiguous_offsets(), grads_l.contiguous_offsets())
-        else {
-            candle_core::bail!("optimizer step: expected contiguous values and gradients")
-        };
+        let (values, grads) = (elements_mut(values, values_l)?, elements(grads, grads_l)?);
         let mut slots = self.slots.borrow_mut();
-        let slots = slots.each_mut().map(Vec::as_mut_slice);
-        split(self.rule, self.at, Elements { values: &mut values[v0..v1], grads: &grads[g0..g1], slots });
+        split(
+            self.rule,
+            self.at,
+            Elements { values, grads, slots: slots.each_mut().map(|slot| &mut **slot) },
+        );
         Ok(())
     }
 }

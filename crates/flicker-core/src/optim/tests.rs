@@ -90,7 +90,7 @@ fn check_steps<R: Rule + Copy>(name: &str, config: R, dtype: DType, tolerance: f
         assert_close(&flat(&vars)?, &numbers(expected), tolerance, &what);
     }
     assert_eq!(vars[2].1.to_dtype(DType::F64)?.to_vec1::<f64>()?, [1.0, 2.0]);
-    let state = optimizer.state();
+    let state = optimizer.state()?;
     assert_eq!(state["bias.step"].to_scalar::<i64>()?, 10);
     assert_eq!(state["unused.step"].to_scalar::<i64>()?, 0);
     Ok(())
