@@ -1,7 +1,46 @@
 //! The tasks of the repository: `cargo xtask TASK`. It runs programs and reads files; it links no tensors.
 
-mod data;
+mod check;
+mod reproduce;
 
-fn main() -> anyhow::Result<()> {
-    data::run(&std::env::args().skip(2).collect::<Vec<_>>())
+use clap::{Parser, Subcommand};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The tasks of the repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", max_term_width = 110)]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Holds the tree against its rules: crate graph, file heads and lengths, README commands, forgotten modules
+    Check,
+    /// Runs experiments and compares them with what they expect
+    Reproduce(reproduce::Args),
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let done = std::env::set_current_dir(root).map_err(Into::into).and_then(|()| match args.task {
+        Task::Check => check::run(),
+        Task::Reproduce(args) => reproduce::run(&args),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line for people.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -6,14 +6,11 @@
 pub mod calibration;
 pub mod data;
 mod detector;
-pub mod data;
 mod error;
 pub mod file;
+pub mod losses;
 pub mod metrics;
-
-pub mod losses;
 pub mod nn;
-pub mod losses;
 pub mod optim;
 mod rng;
 pub mod run;

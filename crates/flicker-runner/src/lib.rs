@@ -28,11 +28,10 @@ mod monitor;
 mod samples;
 mod screen;
 mod signals;
+pub mod tensorboard;
 mod train;
 
 pub use failure::Failure;
 use screen::{print, say};
 pub use train::train;
-//! Command line, experiment file, run folder, report.
 
-pub mod tensorboard;
