@@ -16,6 +16,8 @@
 //! ```
 
 mod args;
+pub mod charts;
+mod datasets;
 mod device;
 mod evaluate;
 mod experiment;
@@ -28,6 +30,8 @@ mod monitor;
 mod samples;
 mod screen;
 mod signals;
+pub mod pictures;
+pub mod report;
 pub mod tensorboard;
 mod train;
 

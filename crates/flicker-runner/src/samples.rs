@@ -6,7 +6,7 @@ use flicker_core::data::{
     SplitConfig, Subset,
 };
 use flicker_core::{Rng, SampleShape, TrainSet};
-use flicker_manifest::{FileFacts, Located};
+use crate::datasets::{FileFacts, Located};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;

@@ -45,7 +45,7 @@ fn run<C: Config>(args: &Args, default: &str) -> Result<(), Failure> {
     }
     let (device, threads) = (device(&args.device)?, use_threads(args.threads)?);
     let job = Job { seed: args.seed.unwrap_or(experiment.seeds[0]), device, threads, begun: Instant::now() };
-    let root = args.data.clone().unwrap_or_else(flicker_manifest::data_root);
+    let root = args.data.clone().unwrap_or_else(crate::datasets::data_root);
     if !args.quiet {
         say(&format!("{}: {}", experiment.name, experiment.title));
     }
