@@ -1,0 +1,76 @@
+//! Charts as SVG, for the report page and as files that can be read alone.
+//!
+//! Why not a plotting library: the one for Rust that is kept up (plotters 0.3) places text without knowing its neighbours,
+//! writes fixed colours, and gives neither title nor description to a screen reader. What is needed here is small: two
+//! axes, lines, bands and bars, in classes that a style sheet colours for light, dark and paper. So it is written out,
+//! 340 units wide, which keeps the text readable on a phone, and every text from a file passes maud's escaping.
+//!
+//! Colours are those of Okabe and Ito (2008), darkened or lightened to be read as text on either ground; shapes and dashes
+//! repeat what they say.
+
+mod curves;
+mod histogram;
+mod plot;
+mod promise;
+mod rates;
+mod ridges;
+mod scale;
+mod text;
+mod training;
+
+use maud::{Markup, PreEscaped, html};
+
+pub use curves::{Labelled, OperatingPoint, precision_recall, roc};
+pub use histogram::{Threshold, part_histogram, score_histogram};
+pub use promise::promise;
+pub use rates::wilson_95;
+pub use ridges::{Group, distributions};
+pub use training::{Losses, losses, watched};
+
+pub(crate) use text::number;
+
+/// Colours of the charts, light and dark; the page includes it once, a file of its own carries it.
+pub(crate) const STYLE: &str = include_str!("style.css");
+
+/// A finished chart.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    /// Name of its file and stem of its ids: letters, digits and hyphens.
+    pub slug: String,
+    /// What it shows, in a few words; drawn above it.
+    pub title: String,
+    /// What it says, in words and numbers, for those who cannot see it.
+    pub description: String,
+    /// One or two sentences on how to read it, for beside it; may be empty.
+    pub note: String,
+    width: f64,
+    height: f64,
+    body: String,
+}
+
+impl Chart {
+    /// The SVG element for a page that includes [`STYLE`].
+    pub fn inline(&self) -> Markup {
+        self.element(false)
+    }
+
+    /// The SVG file, whole, with its colours.
+    pub fn standalone(&self) -> String {
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", self.element(true).into_string())
+    }
+
+    fn element(&self, alone: bool) -> Markup {
+        let (title, description) = (format!("{}-title", self.slug), format!("{}-text", self.slug));
+        let (width, height) = (self.width.round(), self.height.round());
+        html! {
+            svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox=(format!("0 0 {width} {height}"))
+                width=[alone.then_some(width * 2.0)] height=[alone.then_some(height * 2.0)]
+                role="img" aria-labelledby=(format!("{title} {description}")) {
+                title id=(title) { (self.title) }
+                desc id=(description) { (self.description) }
+                @if alone { style { (PreEscaped(STYLE)) } rect class="paper" width="100%" height="100%" {} }
+                (PreEscaped(&self.body))
+            }
+        }
+    }
+}

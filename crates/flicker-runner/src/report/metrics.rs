@@ -1,0 +1,122 @@
+//! `metrics.json` and `calibration.json`, with every field optional.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// `metrics.json`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Metrics {
+    pub(super) auroc: Option<Estimate>,
+    pub(super) auprc: Option<Estimate>,
+    pub(super) f1: Option<Estimate>,
+    pub(super) precision: Option<Estimate>,
+    pub(super) recall: Option<Estimate>,
+    pub(super) specificity: Option<Estimate>,
+    pub(super) mcc: Option<Estimate>,
+    pub(super) fpr_at_95_tpr: Option<Estimate>,
+    pub(super) eer: Option<Estimate>,
+    pub(super) threshold: Option<f64>,
+    pub(super) alpha: Option<f64>,
+    pub(super) prevalence: Option<Estimate>,
+    pub(super) n_test: Option<u64>,
+    pub(super) n_validation: Option<u64>,
+    pub(super) seed: Option<u64>,
+    pub(super) seconds: Seconds,
+    pub(super) peak_memory_bytes: Option<u64>,
+    pub(super) confusion: Option<Confusion>,
+    pub(super) nearest_corner: Option<serde_json::Map<String, Value>>,
+}
+
+/// A value with its 95 % interval, where it has one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Estimate {
+    pub(super) value: f64,
+    pub(super) interval: Option<(f64, f64)>,
+}
+
+/// Where the time went.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Seconds {
+    pub(super) train: Option<f64>,
+    pub(super) score: Option<f64>,
+    pub(super) total: Option<f64>,
+}
+
+/// Test samples by label and decision; positive is abnormal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Confusion {
+    pub(super) tp: u64,
+    pub(super) fp: u64,
+    pub(super) tn: u64,
+    #[serde(rename = "fn")]
+    pub(super) missed: u64,
+}
+
+/// `calibration.json`; its scores are not needed here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Calibration {
+    pub(super) kind: String,
+    pub(super) alpha: Option<f64>,
+    pub(super) threshold: Option<f64>,
+    pub(super) n: Option<u64>,
+}
+
+impl<'de> Deserialize<'de> for Estimate {
+    /// From a number, or from an object with `value` and perhaps `low` and `high`.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let json = Value::deserialize(from)?;
+        let at = |key: &str| json.get(key).and_then(Value::as_f64);
+        let value = json.as_f64().or_else(|| at("value"));
+        let value = value.ok_or_else(|| {
+            D::Error::custom(format!("expected a number or a value with low and high, found {json}"))
+        })?;
+        Ok(Self { value, interval: at("low").zip(at("high")) })
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    /// From a number, the total, or from an object.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let json = Value::deserialize(from)?;
+        let at = |key: &str| json.get(key).and_then(Value::as_f64);
+        Ok(Self { train: at("train"), score: at("score"), total: json.as_f64().or_else(|| at("total")) })
+    }
+}
+
+impl Estimate {
+    /// `0.953 [0.940, 0.966]`.
+    pub(super) fn text(self) -> String {
+        let value = super::format::metric(self.value);
+        match self.interval() {
+            Some(interval) => format!("{value} {interval}"),
+            None => value,
+        }
+    }
+
+    /// `[0.940, 0.966]`.
+    pub(super) fn interval(self) -> Option<String> {
+        let (low, high) = self.interval?;
+        Some(format!("[{}, {}]", super::format::metric(low), super::format::metric(high)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_objects_are_both_read() {
+        let text = r#"{"auroc": {"value": 0.9, "low": 0.8, "high": 0.95}, "f1": 0.5, "auprc": null, "seconds": 3.5,
+            "confusion": {"tp": 1, "fp": 2, "tn": 3, "fn": 4}, "something_new": [1]}"#;
+        let metrics: Metrics = serde_json::from_str(text).unwrap();
+        assert_eq!(metrics.auroc.unwrap().text(), "0.900 [0.800, 0.950]");
+        assert_eq!(metrics.f1.unwrap().text(), "0.500");
+        assert!(metrics.auprc.is_none());
+        assert_eq!(metrics.seconds.total, Some(3.5));
+        assert_eq!(metrics.confusion.unwrap().missed, 4);
+        assert!(serde_json::from_str::<Metrics>(r#"{"auroc": "good"}"#).is_err());
+    }
+}
