@@ -39,3 +39,8 @@ pub use failure::Failure;
 use screen::{print, say};
 pub use train::train;
 
+//! Command line, experiment file, run folder, report.
+
+pub mod charts;
+pub mod pictures;
+pub mod report;

@@ -213,6 +213,9 @@ impl Plot {
     fn thinned(&self, points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         let mut kept: Vec<(f64, f64)> = Vec::new();
         for (i, &(x, y)) in points.iter().enumerate() {
+            if !(x.is_finite() && y.is_finite()) {
+                continue;
+            }
             let at = (self.at_x(x), self.at_y(y));
             let near =
                 kept.last().is_some_and(|last| (last.0 - at.0).abs() < 0.6 && (last.1 - at.1).abs() < 0.6);

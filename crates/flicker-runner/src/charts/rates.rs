@@ -56,7 +56,10 @@ fn wilson(part: usize, whole: usize, z: f64) -> (f64, f64) {
     let (n, p) = (whole as f64, share(part, whole));
     let centre = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
     let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-    ((centre - half).max(0.0), (centre + half).min(1.0))
+    // Rounding must not keep the interval from the end it reaches.
+    let low = if part == 0 { 0.0 } else { (centre - half).max(0.0) };
+    let high = if part >= whole { 1.0 } else { (centre + half).min(1.0) };
+    (low, high)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ fn one_loss(phase: &str, loss: &Losses) -> Chart {
     let x = epochs(std::slice::from_ref(loss));
     let mut plot = Plot::new((x, "epoch"), (y, "mean of the epoch"), 110.0, 0.0);
     plot.line("s0", "", &loss.points);
-    let title = match loss.points.last() {
+    let title = match loss.points.iter().rfind(|p| p.1.is_finite()) {
         Some((_, last)) => format!("{}: {} at the end", loss.name, number(*last)),
         None => loss.name.clone(),
     };
@@ -78,7 +78,8 @@ fn look(i: usize) -> (&'static str, &'static str) {
 }
 
 fn in_words(line: &Losses) -> String {
-    match (line.points.first(), line.points.last()) {
+    let mut finite = line.points.iter().filter(|p| p.1.is_finite());
+    match (finite.next(), finite.next_back().or_else(|| line.points.iter().find(|p| p.1.is_finite()))) {
         (Some((from, first)), Some((to, last))) => {
             format!("{}: {} at epoch {from}, {} at epoch {to}", line.name, number(*first), number(*last))
         }
