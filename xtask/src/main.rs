@@ -2,6 +2,18 @@
 
 mod data;
 
+use clap::Parser;
+
+/// The tasks of the repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+enum Task {
+    /// Brings the full data sets.
+    Data(data::Args),
+}
+
 fn main() -> anyhow::Result<()> {
-    data::run(&std::env::args().skip(2).collect::<Vec<_>>())
+    match Task::parse() {
+        Task::Data(args) => data::run(&args),
+    }
 }
