@@ -4,18 +4,54 @@
 //! SHA-256 of `flicker NAME-sample PART INDEX` is smallest, as many as keep the proportions of the classes (largest
 //! remainder), in the order of the official files.
 
+use super::progress::say;
 use anyhow::{Context, Result, bail, ensure};
 use flate2::{Compression, GzBuilder};
+use flicker_manifest::File;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The arguments of `cargo xtask data sample`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The full data set.
+    name: String,
+    /// The folder of its official files [default: where `cargo xtask data` puts them].
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Only compare with the files in the repository.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs the subcommand.
+pub(super) fn run(args: &Args) -> Result<()> {
+    let manifest = flicker_manifest::named(&args.name)?;
+    let sample = manifest.sample.as_ref().with_context(|| format!("{} has no sample", args.name))?;
+    let from = args.from.clone().unwrap_or_else(|| flicker_manifest::data_root().join(&args.name));
+    let sample_manifest = flicker_manifest::named(sample)?;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets").join(sample);
+    for (name, bytes) in make(&args.name, &from)? {
+        let made = File { bytes: bytes.len() as u64, sha256: flicker_manifest::sha256_of(&bytes), name };
+        if args.check {
+            flicker_manifest::verify(&folder.join(&made.name), &made, &mut |_| {})?;
+        } else {
+            flicker_manifest::place(&folder, &made, &mut &bytes[..], &mut |_| {})?;
+        }
+        let listed = sample_manifest.file(&made.name) == Some(&made);
+        ensure!(listed, "datasets/{sample}.toml must say: {made:?}");
+        say(&format!("{sample}: {}, {} bytes, sha256 {}", made.name, made.bytes, made.sha256));
+    }
+    Ok(())
+}
 
 /// The official parts and how many samples are taken from each.
 const PARTS: [(&str, usize); 2] = [("train", 8_000), ("t10k", 2_000)];
 
 /// The files of the sample of `name`, made from the official IDX files in `from`.
-pub(super) fn make(name: &str, from: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+fn make(name: &str, from: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for (part, n) in PARTS {
         let (images_name, labels_name) =
