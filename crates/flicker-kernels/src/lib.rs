@@ -1,1 +1,4 @@
 //! Fast CPU operators with right gradients.
+
+mod ops;
+pub use ops::*;
