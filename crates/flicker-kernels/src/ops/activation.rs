@@ -64,8 +64,10 @@ impl Activation {
     pub(crate) fn gradient(self, x: &Tensor, y: &Tensor, g: &Tensor) -> Result<Tensor> {
         match self {
             Self::None => Ok(g.clone()),
+            // The slope is constant in pieces; candle wants a gradient for whatever tracks, so y must not.
+            Self::Relu | Self::LeakyRelu(_) => apply2(&y.detach(), g, Slope(self)),
             Self::Silu => apply2(x, g, Slope(self)),
-            _ => apply2(y, g, Slope(self)),
+            Self::Tanh | Self::Sigmoid => apply2(y, g, Slope(self)),
         }
     }
 
@@ -303,11 +305,7 @@ impl Op2 for Slope<Activation> {
     }
 
     fn backward(&self, s: &Tensor, g: &Tensor, _: &Tensor, u: &Tensor) -> Result<[Option<Tensor>; 2]> {
-        let flat = matches!(self.0, Activation::None | Activation::Relu | Activation::LeakyRelu(_));
-        let by_s = match s.track_op() && !flat {
-            true => Some(apply2(s, &(g * u)?, Curve(self.0))?),
-            false => None,
-        };
+        let by_s = if s.track_op() { Some(apply2(s, &(g * u)?, Curve(self.0))?) } else { None };
         let by_g = if g.track_op() { Some(apply2(s, u, Slope(self.0))?) } else { None };
         Ok([by_s, by_g])
     }

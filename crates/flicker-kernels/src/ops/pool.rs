@@ -93,12 +93,13 @@ fn offsets(
 }
 
 fn max_over_offsets(x: &Tensor, window: Window, out: (usize, usize)) -> Result<Tensor> {
-    // Zeros would win over negative values: the padding is marked by a mask.
+    // Zeros would win over negative values: the padding becomes the lowest number.
     let padded = pad(x, window)?;
-    let inside = pad(&x.ones_like()?.detach(), window)?;
-    let lowest = ((inside - 1.0)? * 1e30)?;
+    let inside = pad(&x.ones_like()?.detach(), window)?.gt(0f64)?;
+    let lowest = (padded.ones_like()?.detach() * f64::NEG_INFINITY)?;
+    let padded = inside.where_cond(&padded, &lowest)?;
     let mut best: Option<Tensor> = None;
-    for part in offsets(&(padded + lowest)?, window, out) {
+    for part in offsets(&padded, window, out) {
         let part = part?;
         best = Some(match best {
             Some(best) => part.gt(&best)?.where_cond(&part, &best)?,
