@@ -12,3 +12,6 @@ pub use conv::{ConvSpec, conv_transpose2d, conv2d};
 #[allow(missing_docs)]
 mod standin;
 pub use standin::*;
+
+mod ops;
+pub use ops::*;

@@ -1,0 +1,299 @@
+//! Linear maps: `y = act(x wᵀ + b)`, and the bias of a convolution. Their gradients are products, sums and activation
+//! gradients, each an operator with a backward of its own, so derivatives of every order are right.
+
+use super::activation::{Activation, activate, forward_in_place, with_type};
+use super::adapter::{Op1, Op2, Op3, View, apply1, apply2, apply3, fast};
+use super::parallel::{GRAIN, Shared, for_each, unset};
+use super::real::Real;
+use super::simd::kernel;
+use candle_core::{Result, Shape, Tensor, bail};
+use gemm::Parallelism;
+
+/// `act(x wᵀ + b)` for x (…, K), w (N, K) and b (N): (…, N).
+pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
+    activation.check()?;
+    let (n, k) = w.dims2()?;
+    if x.rank() == 0 || x.dims()[x.rank() - 1] != k {
+        bail!("linear: expected x (…, {k}) for weights ({n}, {k}), got {:?}", x.dims());
+    }
+    if let Some(b) = b.filter(|b| b.dims() != [n]) {
+        bail!("linear: expected a bias ({n}) for weights ({n}, {k}), got {:?}", b.dims());
+    }
+    let mut dims = x.dims().to_vec();
+    dims[x.rank() - 1] = n;
+    let x = if x.rank() == 2 { x.clone() } else { x.reshape(((), k))? };
+    let y = linear2(&x, w, b, activation)?;
+    if dims.len() == 2 { Ok(y) } else { y.reshape(dims) }
+}
+
+fn linear2(x: &Tensor, w: &Tensor, b: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
+    if !fast(&[&[x, w], b.as_slice()].concat()) {
+        let y = x.matmul(&w.t()?)?;
+        let y = if let Some(b) = b { y.broadcast_add(b)? } else { y };
+        return activate(&y, activation);
+    }
+    let Some(b) = b else { return activate(&matmul(x, w, false, true)?, activation) };
+    if activation.by_result() {
+        apply3(x, w, b, Linear(activation))
+    } else {
+        activate(&apply3(x, w, b, Linear(Activation::None))?, activation)
+    }
+}
+
+/// `act(x + b)` with b (C) along the second dimension of x (B, C, …).
+pub fn bias_add(x: &Tensor, b: &Tensor, activation: Activation) -> Result<Tensor> {
+    activation.check()?;
+    if x.rank() < 2 || b.dims() != [x.dims()[1]] {
+        bail!("bias: expected x (B, C, …) and a bias (C), got {:?} and {:?}", x.dims(), b.dims());
+    }
+    if !fast(&[x, b]) {
+        return activate(&x.broadcast_add(&along_channels(b, x.rank())?)?, activation);
+    }
+    if activation.by_result() {
+        apply2(x, b, Bias(activation))
+    } else {
+        activate(&apply2(x, b, Bias(Activation::None))?, activation)
+    }
+}
+
+/// (C) as (1, C, 1, …), to broadcast against (B, C, …).
+pub(crate) fn along_channels(t: &Tensor, rank: usize) -> Result<Tensor> {
+    let mut dims = vec![1; rank];
+    dims[1] = t.elem_count();
+    t.reshape(dims)
+}
+
+/// The product of matrices, either transposed first.
+pub(crate) fn matmul(a: &Tensor, b: &Tensor, a_t: bool, b_t: bool) -> Result<Tensor> {
+    apply2(a, b, MatMul { a_t, b_t })
+}
+
+struct Linear(Activation);
+
+impl Op3 for Linear {
+    const NAME: &'static str = "linear";
+
+    fn forward<T: Real>(&self, [x, w, b]: [View<'_, T>; 3]) -> Result<(Vec<T>, Shape)> {
+        let (mut y, shape) = product(x, w, false, true)?;
+        with_type!(self.0, T, act => by_rows(&mut y, b.data.len(), |rows| {
+            add_row(rows, b.data);
+            forward_in_place(act, rows);
+        }));
+        Ok((y, shape))
+    }
+
+    fn backward(&self, [x, w, b]: [&Tensor; 3], y: &Tensor, g: &Tensor) -> Result<[Option<Tensor>; 3]> {
+        let g = &self.0.gradient(y, y, g)?;
+        let [dx, dw] = MatMul { a_t: false, b_t: true }.backward(x, w, y, g)?;
+        let db = if b.track_op() { Some(apply1(g, ChannelSum)?) } else { None };
+        Ok([dx, dw, db])
+    }
+}
+
+#[derive(Clone, Copy)]
+struct MatMul {
+    a_t: bool,
+    b_t: bool,
+}
+
+impl Op2 for MatMul {
+    const NAME: &'static str = "matmul";
+
+    fn forward<T: Real>(&self, a: View<'_, T>, b: View<'_, T>) -> Result<(Vec<T>, Shape)> {
+        product(a, b, self.a_t, self.b_t)
+    }
+
+    fn backward(&self, a: &Tensor, b: &Tensor, _: &Tensor, g: &Tensor) -> Result<[Option<Tensor>; 2]> {
+        // C = A B: dA = G Bᵀ and dB = Aᵀ G; a transposed argument gets the transposed gradient.
+        let by_a = match (a.track_op(), self.a_t) {
+            (false, _) => None,
+            (true, false) => Some(matmul(g, b, false, !self.b_t)?),
+            (true, true) => Some(matmul(b, g, self.b_t, true)?),
+        };
+        let by_b = match (b.track_op(), self.b_t) {
+            (false, _) => None,
+            (true, false) => Some(matmul(a, g, !self.a_t, false)?),
+            (true, true) => Some(matmul(g, a, true, self.a_t)?),
+        };
+        Ok([by_a, by_b])
+    }
+}
+
+fn product<T: Real>(a: View<'_, T>, b: View<'_, T>, a_t: bool, b_t: bool) -> Result<(Vec<T>, Shape)> {
+    let (&[a0, a1], &[b0, b1]) = (a.dims, b.dims) else {
+        bail!("matmul: expected two matrices, got {:?} and {:?}", a.dims, b.dims);
+    };
+    let (m, k) = if a_t { (a1, a0) } else { (a0, a1) };
+    let (k2, n) = if b_t { (b1, b0) } else { (b0, b1) };
+    if k != k2 {
+        bail!("matmul: expected inner dimensions to agree, got {:?} and {:?}", a.dims, b.dims);
+    }
+    if k == 0 {
+        return Ok((vec![T::zero(); m * n], (m, n).into()));
+    }
+    let mut c = unset(m * n);
+    // Row and column strides of each factor as it enters the product.
+    let (a_rs, a_cs) = if a_t { (1, a1) } else { (a1, 1) };
+    let (b_rs, b_cs) = if b_t { (1, b1) } else { (b1, 1) };
+    let threads = rayon::current_num_threads();
+    let parallel = threads > 1 && m * n * k > 16 * GRAIN;
+    let parallelism = if parallel { Parallelism::Rayon(threads) } else { Parallelism::None };
+    // SAFETY: a, b and c hold m·k, k·n and m·n elements (checked above, a view is contiguous) and the strides stay
+    // inside; c is exclusive, and is not read because `read_dst` is false.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            c.as_mut_ptr(),
+            1,
+            n as isize,
+            false,
+            a.data.as_ptr(),
+            a_cs as isize,
+            a_rs as isize,
+            b.data.as_ptr(),
+            b_cs as isize,
+            b_rs as isize,
+            T::zero(),
+            T::one(),
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+    Ok((c, (m, n).into()))
+}
+
+kernel! {
+    /// Adds `row` to each row of `y`.
+    fn add_row[T: Real](y: &mut [T], row: &[T]) {
+        for y in y.chunks_exact_mut(row.len()) {
+            for (y, r) in y.iter_mut().zip(row) {
+                *y += *r;
+            }
+        }
+    }
+}
+
+/// Calls `run` for parts of a matrix with `n` columns, each of whole rows and about the size of a cache.
+fn by_rows<T: Real>(y: &mut [T], n: usize, run: impl Fn(&mut [T]) + Sync + Send) {
+    if y.is_empty() {
+        return;
+    }
+    let (rows, len) = ((8192 / n).max(1), y.len());
+    let parts = len.div_ceil(rows * n);
+    let shared = Shared::new(y);
+    for_each(parts, len, |i| {
+        let from = i * rows * n;
+        // SAFETY: part i is rows i·rows.. and no other task has them.
+        run(unsafe { shared.part(from, (rows * n).min(len - from)) });
+    });
+}
+
+kernel! {
+    fn plus_then[T: Real, A: super::activation::Act<T>](act: A, x: &[T], b: T, y: &mut [T]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = act.y(*x + b);
+        }
+    }
+}
+
+struct Bias(Activation);
+
+impl Op2 for Bias {
+    const NAME: &'static str = "bias";
+
+    fn forward<T: Real>(&self, x: View<'_, T>, b: View<'_, T>) -> Result<(Vec<T>, Shape)> {
+        let (c, hw) = (x.dims[1], x.dims[2..].iter().product::<usize>());
+        let mut y = unset(x.data.len());
+        if hw == 1 {
+            y.copy_from_slice(x.data);
+            with_type!(self.0, T, act => by_rows(&mut y, c, |rows| {
+                add_row(rows, b.data);
+                forward_in_place(act, rows);
+            }));
+        } else {
+            let shared = Shared::new(&mut y);
+            with_type!(self.0, T, act => for_each(x.dims[0] * c, x.data.len(), |i| {
+                // SAFETY: plane i belongs to this task alone.
+                let y = unsafe { shared.part(i * hw, hw) };
+                plus_then(act, &x.data[i * hw..(i + 1) * hw], b.data[i % c], y);
+            }));
+        }
+        Ok((y, x.dims.into()))
+    }
+
+    fn backward(&self, x: &Tensor, b: &Tensor, y: &Tensor, g: &Tensor) -> Result<[Option<Tensor>; 2]> {
+        let g = self.0.gradient(y, y, g)?;
+        let db = if b.track_op() { Some(apply1(&g, ChannelSum)?) } else { None };
+        Ok([x.track_op().then_some(g), db])
+    }
+}
+
+/// (B, C, …) → (C): the sum over all but the second dimension.
+struct ChannelSum;
+
+impl Op1 for ChannelSum {
+    const NAME: &'static str = "channel sum";
+
+    fn forward<T: Real>(&self, x: View<'_, T>) -> Result<(Vec<T>, Shape)> {
+        let (b, c, hw) = (x.dims[0], x.dims[1], x.dims[2..].iter().product::<usize>());
+        let mut sums = vec![T::zero(); c];
+        if hw == 1 {
+            column_sums(x.data, &mut sums);
+        } else {
+            let shared = Shared::new(&mut sums);
+            for_each(c, x.data.len(), |ch| {
+                let planes = (0..b).map(|i| &x.data[(i * c + ch) * hw..(i * c + ch + 1) * hw]);
+                let sum: f64 = planes.map(|p| lane_sum(p).to_f64()).sum();
+                // SAFETY: element ch belongs to this task alone.
+                let own = unsafe { shared.part(ch, 1) };
+                own[0] = T::from_f64(sum);
+            });
+        }
+        Ok((sums, c.into()))
+    }
+
+    fn backward(&self, x: &Tensor, _: &Tensor, u: &Tensor) -> Result<Tensor> {
+        along_channels(u, x.rank())?.broadcast_as(x.shape())?.contiguous()
+    }
+}
+
+kernel! {
+    fn lane_sum[T: Real](x: &[T]) -> T {
+        let mut lanes = [T::zero(); 16];
+        let chunks = x.chunks_exact(16);
+        for (l, v) in lanes.iter_mut().zip(chunks.remainder()) {
+            *l += *v;
+        }
+        for chunk in chunks {
+            for (l, v) in lanes.iter_mut().zip(chunk) {
+                *l += *v;
+            }
+        }
+        lanes.iter().fold(T::zero(), |a, b| a + *b)
+    }
+}
+
+/// Sums of the columns of a row-major matrix, in partial sums of 64 rows.
+pub(crate) fn column_sums<T: Real>(x: &[T], sums: &mut [T]) {
+    let n = sums.len();
+    let mut partial = vec![T::zero(); n];
+    for rows in x.chunks(64 * n.max(1)) {
+        partial.fill(T::zero());
+        add_rows(rows, &mut partial);
+        add_row(sums, &partial);
+    }
+}
+
+kernel! {
+    fn add_rows[T: Real](rows: &[T], sums: &mut [T]) {
+        for row in rows.chunks_exact(sums.len()) {
+            for (s, v) in sums.iter_mut().zip(row) {
+                *s += *v;
+            }
+        }
+    }
+}
