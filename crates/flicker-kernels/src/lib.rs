@@ -8,4 +8,4 @@ mod simd;
 mod threads;
 mod transpose;
 
-pub use conv::{ConvSpec, conv_transpose2d, conv2d};
+pub use conv::{ConvSpec, conv_transpose2d, conv2d, conv2d_weight_grad};

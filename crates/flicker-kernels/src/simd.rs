@@ -76,6 +76,11 @@ pub(crate) unsafe trait Vector<T>: Copy {
     /// `a · b + self`.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
+    /// The same vector, computed here and not later, and before any later load: without this the compiler gathers the
+    /// loads of a whole tile in front of its products, and spills the sums to make room for them.
+    unsafe fn pinned(self) -> Self {
+        self
+    }
 }
 
 /// A number type that the kernels work with.
@@ -89,7 +94,7 @@ pub(crate) trait Element:
 }
 
 macro_rules! vector {
-    ($name:ident, $t:ty, $raw:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
+    ($name:ident, $t:ty, $raw:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $register:ident, $feature:literal,
      |$acc:ident, $a:ident, $b:ident| $fma:expr) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name($raw);
@@ -124,6 +129,18 @@ macro_rules! vector {
                 // SAFETY: the caller vouches for the instruction set.
                 Self(unsafe { $add(self.0, other.0) })
             }
+            #[inline(always)]
+            unsafe fn pinned(self) -> Self {
+                #[inline]
+                #[target_feature(enable = $feature)]
+                fn pin(mut vector: $raw) -> $raw {
+                    // SAFETY: no instruction is emitted, and the register is given back as it was.
+                    unsafe { asm!("/* {0} */", inout($register) vector, options(nostack, preserves_flags)) };
+                    vector
+                }
+                // SAFETY: the caller vouches for the instruction set.
+                Self(unsafe { pin(self.0) })
+            }
         }
     };
 }
@@ -131,6 +148,7 @@ macro_rules! vector {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Vector;
+    use std::arch::asm;
     use std::arch::x86_64::*;
     vector!(
         F32x16,
@@ -141,6 +159,8 @@ mod x86 {
         _mm512_loadu_ps,
         _mm512_storeu_ps,
         _mm512_add_ps,
+        zmm_reg,
+        "avx512f",
         |c, a, b| _mm512_fmadd_ps(a, b, c)
     );
     vector!(
@@ -152,6 +172,8 @@ mod x86 {
         _mm512_loadu_pd,
         _mm512_storeu_pd,
         _mm512_add_pd,
+        zmm_reg,
+        "avx512f",
         |c, a, b| _mm512_fmadd_pd(a, b, c)
     );
     vector!(
@@ -163,6 +185,8 @@ mod x86 {
         _mm256_loadu_ps,
         _mm256_storeu_ps,
         _mm256_add_ps,
+        ymm_reg,
+        "avx2,fma",
         |c, a, b| _mm256_fmadd_ps(a, b, c)
     );
     vector!(
@@ -174,6 +198,8 @@ mod x86 {
         _mm256_loadu_pd,
         _mm256_storeu_pd,
         _mm256_add_pd,
+        ymm_reg,
+        "avx2,fma",
         |c, a, b| _mm256_fmadd_pd(a, b, c)
     );
 }
@@ -182,6 +208,7 @@ mod x86 {
 mod arm {
     use super::Vector;
     use std::arch::aarch64::*;
+    use std::arch::asm;
     vector!(F32x4, f32, float32x4_t, 4, vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32, |c, a, b| vfmaq_f32(
         c, a, b
     ));
