@@ -5,6 +5,7 @@
 //! through [`Element::multiply`].
 
 use crate::product::{Product, multiply_with};
+use crate::transpose::Strided;
 use std::cell::RefCell;
 use std::sync::OnceLock;
 
@@ -32,10 +33,10 @@ impl Isa {
         let mut sets = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f") {
-                sets.push(Self::Avx512);
-            }
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                if is_x86_feature_detected!("avx512f") {
+                    sets.push(Self::Avx512);
+                }
                 sets.push(Self::Avx2);
             }
         }
@@ -91,6 +92,13 @@ pub(crate) trait Element:
     fn with_scratch<R>(f: impl FnOnce(&mut Vec<Vec<Self>>) -> R) -> R;
     /// Computes `product` with the vectors of `isa`.
     fn multiply(isa: Isa, product: Product<'_, Self>);
+    /// Transposes 8 × 8 numbers and says so, where `isa` has a fast way.
+    ///
+    /// # Safety
+    /// As [`crate::transpose::transpose_raw`], for 8 rows and columns.
+    unsafe fn transpose_8x8(_isa: Isa, _from: Strided<*const Self>, _to: Strided<*mut Self>) -> bool {
+        false
+    }
 }
 
 macro_rules! vector {
@@ -249,8 +257,10 @@ unsafe impl<T: Element, const N: usize> Vector<T> for Plain<T, N> {
 }
 
 macro_rules! element {
-    ($t:ty, $avx512:ident, $avx2:ident, $neon:ident, $plain:literal) => {
+    ($t:ty, $avx512:ident, $avx2:ident, $neon:ident, $plain:literal, { $($more:tt)* }) => {
         impl Element for $t {
+            $($more)*
+
             fn with_scratch<R>(f: impl FnOnce(&mut Vec<Vec<Self>>) -> R) -> R {
                 thread_local! { static POOL: RefCell<Vec<Vec<$t>>> = const { RefCell::new(Vec::new()) }; }
                 POOL.with(|pool| f(&mut pool.borrow_mut()))
@@ -287,5 +297,15 @@ macro_rules! element {
     };
 }
 
-element!(f32, F32x16, F32x8, F32x4, 4);
-element!(f64, F64x8, F64x4, F64x2, 2);
+element!(f32, F32x16, F32x8, F32x4, 4, {
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn transpose_8x8(isa: Isa, from: Strided<*const f32>, to: Strided<*mut f32>) -> bool {
+        if isa == Isa::Plain {
+            return false;
+        }
+        // SAFETY: every set but `Plain` includes AVX2; the caller vouches for the memory.
+        unsafe { crate::transpose::transpose_8x8_avx2(from, to) };
+        true
+    }
+});
+element!(f64, F64x8, F64x4, F64x2, 2, {});

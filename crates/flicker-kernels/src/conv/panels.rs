@@ -86,7 +86,7 @@ impl<T: Element> Panels<T> {
         panels.fill(|first, used, width, panel| {
             zero_unused(panel, used, width);
             let rows = &w[first * terms..(first + used) * terms];
-            transpose(isa, rows, terms, panel, width, used, terms);
+            transpose(isa, (rows, terms), (panel, width), (used, terms));
         });
         panels
     }
