@@ -56,7 +56,7 @@ pub(super) fn forward<T: Element>(isa: Isa, g: &Geometry, x: &[T], w: &[T], y: &
         let w = &w[group * weights_len..][..weights_len];
         let weights = Panels::forward_weights(isa, w, g.c_out, gather.terms());
         let parts = [Part { gather: gather.clone(), weights }];
-        each_chunk(isa, g.batch, group, x, &parts, |chunk, panels, sums| {
+        each_chunk(isa, (g.batch, group), x, &parts, true, |chunk, panels, sums| {
             let channels = Channels { group, n_groups: g.groups, per_group: g.c_out, size: g.size_out };
             channels.store(isa, chunk, panels, &sums[0], &y);
         });
@@ -100,21 +100,21 @@ impl Channels {
 }
 
 /// Multiplies the pixels of each chunk with each panel of weights, and hands the sums of all parts to
-/// `store(chunk, panels, sums)`. A task takes one chunk and a range of panels; the sums do not depend on that. All parts
-/// have the same rows of points and the same channels; the first has the most columns of points.
+/// `store(chunk, panels, sums)`. A task takes one chunk and, where `split`, a range of panels; the sums do not depend on
+/// that. All parts have the same rows of points and the same channels; the first has the most columns of points.
 pub(super) fn each_chunk<T: Element>(
     isa: Isa,
-    batch: usize,
-    group: usize,
+    (batch, group): (usize, usize),
     x: &[T],
     parts: &[Part<T>],
+    split: bool,
     store: impl Fn(&Chunk, Range<usize>, &[Sums<T>]) + Sync + Send,
 ) {
     let (points, cut) = (parts[0].gather.points, parts[0].weights.cut);
     let target = (SUMS / (parts.len() * cut.stored())).clamp(POINTS.0, POINTS.1);
     let chunks = Chunk::cut(batch, points, target);
     let threads = rayon::current_num_threads();
-    let wanted = if threads == 1 || chunks.len() >= 2 * threads { 1 } else { 2 * threads };
+    let wanted = if !split || threads == 1 || chunks.len() >= 2 * threads { 1 } else { 2 * threads };
     let pieces = wanted.div_ceil(chunks.len().max(1)).min(cut.panels());
     let terms: usize = parts.iter().map(|p| p.gather.terms()).sum();
     let work = batch * points.0 * points.1 * terms * cut.columns;

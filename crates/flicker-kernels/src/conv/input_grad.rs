@@ -7,6 +7,7 @@
 use super::forward::{Channels, Part, Sums, each_chunk};
 use super::geometry::{Geometry, Phase, phases};
 use super::panels::Panels;
+use super::scatter;
 use super::source::Chunk;
 use crate::simd::{Element, Isa};
 use crate::threads::{Scratch, Shared};
@@ -16,25 +17,27 @@ use std::ops::Range;
 /// `dx` from `dy`; every number of `dx` is written.
 pub(super) fn input_grad<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], dx: &mut [T]) {
     let all = phases(g);
+    if scatter::is_better::<T>(isa, g, &all) {
+        return scatter::input_grad(isa, g, dy, w, dx);
+    }
     if all.iter().any(|p| p.gather.taps.is_empty()) {
         dx.fill(T::default());
     }
+    let phases: Vec<&Phase> = all.iter().filter(|p| !p.gather.taps.is_empty()).collect();
+    let taps: Vec<&[usize]> = phases.iter().map(|p| &p.kernel_taps[..]).collect();
     let dx = Shared::new(dx);
     let weights_len = g.c_out * g.c_in * g.taps();
     for group in 0..g.groups {
         let w = &w[group * weights_len..][..weights_len];
-        for row_phase in all.chunk_by(|a, b| a.first.0 == b.first.0) {
-            let phases: Vec<&Phase> = row_phase.iter().filter(|p| !p.gather.taps.is_empty()).collect();
-            if phases.is_empty() {
-                continue;
-            }
-            let part = |p: &&Phase| Part {
-                gather: p.gather.clone(),
-                weights: Panels::backward_weights(isa, w, (g.c_out, g.c_in), g.taps(), &p.kernel_taps),
-            };
-            let parts: Vec<_> = phases.iter().map(part).collect();
-            let store = Store { isa, g, group, phases: &phases };
-            each_chunk(isa, g.batch, group, dy, &parts, |chunk, panels, sums| {
+        let mut weights = Panels::backward_weights(isa, w, (g.c_out, g.c_in, g.taps()), &taps).into_iter();
+        for phases in phases.chunk_by(|a, b| a.first.0 == b.first.0) {
+            let parts: Vec<_> = phases
+                .iter()
+                .zip(weights.by_ref())
+                .map(|(p, weights)| Part { gather: p.gather.clone(), weights })
+                .collect();
+            let store = Store { isa, g, group, phases };
+            each_chunk(isa, (g.batch, group), dy, &parts, true, |chunk, panels, sums| {
                 store.chunk(chunk, panels, sums, &dx);
             });
         }

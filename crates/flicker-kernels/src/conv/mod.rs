@@ -13,6 +13,7 @@ mod op;
 mod panels;
 #[cfg(test)]
 mod reference;
+mod scatter;
 mod source;
 #[cfg(test)]
 mod tests;
