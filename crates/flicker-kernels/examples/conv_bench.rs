@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout)]
 
 use candle_core::{Device, Result, Tensor};
-use flicker_kernels::{ConvSpec, conv_transpose2d, conv2d, conv2d_weight_grad};
+use flicker_kernels::{ConvSpec, conv_transpose2d, conv2d, conv2d_weight_grad, keep_freed_memory};
 use std::time::Instant;
 
 /// name, batch, channels in, size, channels out, kernel, stride, padding
@@ -32,13 +32,12 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Processor time of all threads of this process, in ms.
+#[allow(unsafe_code)]
 fn cpu_ms() -> f64 {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let ns = tasks.filter_map(|t| {
-        let text = std::fs::read_to_string(t.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<f64>().ok()
-    });
-    ns.sum::<f64>() / 1e6
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the answer.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -68,6 +67,7 @@ fn time(rounds: usize, flops: f64, f: impl Fn() -> Result<()>) -> Result<(f64, f
 }
 
 fn main() -> Result<()> {
+    keep_freed_memory();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let rounds = args.first().and_then(|a| a.parse().ok()).unwrap_or(7);
     let filter = args.get(1).map_or("", String::as_str);

@@ -2,10 +2,12 @@
 // The one crate with `unsafe`: each use says why it is sound, and has a test against the naive version.
 #![allow(unsafe_code)]
 
+mod allocator;
 mod conv;
 mod product;
 mod simd;
 mod threads;
 mod transpose;
 
+pub use allocator::keep_freed_memory;
 pub use conv::{ConvSpec, conv_transpose2d, conv2d, conv2d_weight_grad};

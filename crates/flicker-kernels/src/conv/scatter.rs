@@ -43,17 +43,16 @@ pub(super) fn input_grad<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], 
         let weights = Panels::plain_weights(isa, w, g.c_out, columns);
         let parts = [Part { gather: gather.clone(), weights }];
         each_chunk(isa, (g.batch, group), dy, &parts, whole_channels, |chunk, panels, sums| {
-            for (i, image) in chunk.images.clone().enumerate() {
-                for j in panels.clone() {
-                    let (first, used) = (sums[0].cut.first(j), sums[0].cut.used(j));
-                    let (from, width) = sums[0].panel(j);
-                    let from = &from[i * g.size_out.0 * g.size_out.1 * width..];
-                    for run in runs(g, first, used) {
+            for j in panels {
+                let (from, width) = sums[0].panel(j);
+                for run in runs(g, sums[0].cut.first(j), sums[0].cut.used(j)) {
+                    let images = from.chunks_exact(points.1 * width).zip(chunk.images.clone());
+                    for (products, image) in images {
                         let plane = g.size_in.0 * g.size_in.1;
                         let start = ((image * g.groups + group) * g.c_in + run.channel) * plane;
                         // SAFETY: this image's channel belongs to this task alone.
                         let to = unsafe { dx.part(start..start + plane) };
-                        run.add(g, &from[run.first..], width, to);
+                        run.add(g, &products[run.first..], width, to);
                     }
                 }
             }
@@ -98,7 +97,14 @@ impl Run {
             }
             let line = &mut plane[row * g.size_in.1..][..g.size_in.1];
             for ow in 0..g.size_out.1 {
-                let products = &from[(oh * g.size_out.1 + ow) * width..];
+                let products = &from[(oh * g.size_out.1 + ow) * width..][..self.kernel_columns.len()];
+                let start = (ow * g.stride.1 + self.kernel_columns.start).wrapping_sub(g.padding.1);
+                let inside =
+                    line.get_mut(start..start.wrapping_add(products.len())).filter(|_| g.dilation.1 == 1);
+                if let Some(sums) = inside {
+                    sums.iter_mut().zip(products).for_each(|(sum, &product)| *sum += product);
+                    continue;
+                }
                 for (kw, &product) in self.kernel_columns.clone().zip(products) {
                     let column = (ow * g.stride.1 + kw * g.dilation.1).wrapping_sub(g.padding.1);
                     if let Some(sum) = line.get_mut(column) {
