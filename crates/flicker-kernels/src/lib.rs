@@ -2,6 +2,7 @@
 // The one crate with `unsafe`: each use says why it is sound, and has a test against the naive version.
 #![allow(unsafe_code)]
 
+mod allocator;
 mod conv;
 mod product;
 mod simd;
@@ -15,3 +16,5 @@ pub use standin::*;
 
 mod ops;
 pub use ops::*;
+pub use allocator::keep_freed_memory;
+pub use conv::{ConvSpec, conv_transpose2d, conv2d, conv2d_weight_grad};

@@ -100,7 +100,7 @@ where
             for m in 0..M {
                 let left = V::splat(*a.add(offsets[m]));
                 for v in 0..NV {
-                    acc[m][v] = acc[m][v].add_product(left, right[v]);
+                    acc[m][v] = acc[m][v].add_product(left, right[v]).pinned();
                 }
             }
             b = b.add(NV * V::LANES);

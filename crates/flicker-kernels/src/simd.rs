@@ -5,6 +5,7 @@
 //! through [`Element::multiply`].
 
 use crate::product::{Product, multiply_with};
+use crate::transpose::Strided;
 use std::cell::RefCell;
 use std::sync::OnceLock;
 
@@ -32,10 +33,10 @@ impl Isa {
         let mut sets = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f") {
-                sets.push(Self::Avx512);
-            }
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                if is_x86_feature_detected!("avx512f") {
+                    sets.push(Self::Avx512);
+                }
                 sets.push(Self::Avx2);
             }
         }
@@ -76,6 +77,11 @@ pub(crate) unsafe trait Vector<T>: Copy {
     /// `a · b + self`.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
+    /// The same vector, computed here and not later, and before any later load: without this the compiler gathers the
+    /// loads of a whole tile in front of its products, and spills the sums to make room for them.
+    unsafe fn pinned(self) -> Self {
+        self
+    }
 }
 
 /// A number type that the kernels work with.
@@ -86,10 +92,17 @@ pub(crate) trait Element:
     fn with_scratch<R>(f: impl FnOnce(&mut Vec<Vec<Self>>) -> R) -> R;
     /// Computes `product` with the vectors of `isa`.
     fn multiply(isa: Isa, product: Product<'_, Self>);
+    /// Transposes 8 × 8 numbers and says so, where `isa` has a fast way.
+    ///
+    /// # Safety
+    /// As [`crate::transpose::transpose_raw`], for 8 rows and columns.
+    unsafe fn transpose_8x8(_isa: Isa, _from: Strided<*const Self>, _to: Strided<*mut Self>) -> bool {
+        false
+    }
 }
 
 macro_rules! vector {
-    ($name:ident, $t:ty, $raw:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
+    ($name:ident, $t:ty, $raw:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $register:ident, $feature:literal,
      |$acc:ident, $a:ident, $b:ident| $fma:expr) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name($raw);
@@ -124,6 +137,18 @@ macro_rules! vector {
                 // SAFETY: the caller vouches for the instruction set.
                 Self(unsafe { $add(self.0, other.0) })
             }
+            #[inline(always)]
+            unsafe fn pinned(self) -> Self {
+                #[inline]
+                #[target_feature(enable = $feature)]
+                fn pin(mut vector: $raw) -> $raw {
+                    // SAFETY: no instruction is emitted, and the register is given back as it was.
+                    unsafe { asm!("/* {0} */", inout($register) vector, options(nostack, preserves_flags)) };
+                    vector
+                }
+                // SAFETY: the caller vouches for the instruction set.
+                Self(unsafe { pin(self.0) })
+            }
         }
     };
 }
@@ -131,6 +156,7 @@ macro_rules! vector {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Vector;
+    use std::arch::asm;
     use std::arch::x86_64::*;
     vector!(
         F32x16,
@@ -141,6 +167,8 @@ mod x86 {
         _mm512_loadu_ps,
         _mm512_storeu_ps,
         _mm512_add_ps,
+        zmm_reg,
+        "avx512f",
         |c, a, b| _mm512_fmadd_ps(a, b, c)
     );
     vector!(
@@ -152,6 +180,8 @@ mod x86 {
         _mm512_loadu_pd,
         _mm512_storeu_pd,
         _mm512_add_pd,
+        zmm_reg,
+        "avx512f",
         |c, a, b| _mm512_fmadd_pd(a, b, c)
     );
     vector!(
@@ -163,6 +193,8 @@ mod x86 {
         _mm256_loadu_ps,
         _mm256_storeu_ps,
         _mm256_add_ps,
+        ymm_reg,
+        "avx2,fma",
         |c, a, b| _mm256_fmadd_ps(a, b, c)
     );
     vector!(
@@ -174,6 +206,8 @@ mod x86 {
         _mm256_loadu_pd,
         _mm256_storeu_pd,
         _mm256_add_pd,
+        ymm_reg,
+        "avx2,fma",
         |c, a, b| _mm256_fmadd_pd(a, b, c)
     );
 }
@@ -182,6 +216,7 @@ mod x86 {
 mod arm {
     use super::Vector;
     use std::arch::aarch64::*;
+    use std::arch::asm;
     vector!(F32x4, f32, float32x4_t, 4, vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32, |c, a, b| vfmaq_f32(
         c, a, b
     ));
@@ -222,8 +257,10 @@ unsafe impl<T: Element, const N: usize> Vector<T> for Plain<T, N> {
 }
 
 macro_rules! element {
-    ($t:ty, $avx512:ident, $avx2:ident, $neon:ident, $plain:literal) => {
+    ($t:ty, $avx512:ident, $avx2:ident, $neon:ident, $plain:literal, { $($more:tt)* }) => {
         impl Element for $t {
+            $($more)*
+
             fn with_scratch<R>(f: impl FnOnce(&mut Vec<Vec<Self>>) -> R) -> R {
                 thread_local! { static POOL: RefCell<Vec<Vec<$t>>> = const { RefCell::new(Vec::new()) }; }
                 POOL.with(|pool| f(&mut pool.borrow_mut()))
@@ -260,5 +297,15 @@ macro_rules! element {
     };
 }
 
-element!(f32, F32x16, F32x8, F32x4, 4);
-element!(f64, F64x8, F64x4, F64x2, 2);
+element!(f32, F32x16, F32x8, F32x4, 4, {
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn transpose_8x8(isa: Isa, from: Strided<*const f32>, to: Strided<*mut f32>) -> bool {
+        if isa == Isa::Plain {
+            return false;
+        }
+        // SAFETY: every set but `Plain` includes AVX2; the caller vouches for the memory.
+        unsafe { crate::transpose::transpose_8x8_avx2(from, to) };
+        true
+    }
+});
+element!(f64, F64x8, F64x4, F64x2, 2, {});

@@ -78,6 +78,13 @@ impl<'a, T> Shared<'a, T> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
     }
 
+    /// The start of a block of `rows` rows of `columns` numbers, `stride` apart; the block lies inside the slice.
+    pub(crate) fn block(&self, start: usize, stride: usize, (rows, columns): (usize, usize)) -> *mut T {
+        assert!(rows > 0 && start + (rows - 1) * stride + columns <= self.len, "block outside the slice");
+        // SAFETY: `start` lies inside the slice by the assert.
+        unsafe { self.start.add(start) }
+    }
+
     /// The numbers of `range`.
     ///
     /// # Safety

@@ -2,23 +2,118 @@
 
 use crate::simd::{Element, Isa};
 
+/// One side of a transposition: where a matrix starts, and the distance of its rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Strided<P> {
+    pub(crate) start: P,
+    pub(crate) stride: usize,
+}
+
 /// `to[c · to_stride + r] = from[r · from_stride + c]` for `rows` × `columns` numbers.
 pub(crate) fn transpose<T: Element>(
-    _isa: Isa,
-    from: &[T],
-    from_stride: usize,
-    to: &mut [T],
-    to_stride: usize,
-    rows: usize,
-    columns: usize,
+    isa: Isa,
+    (from, from_stride): (&[T], usize),
+    (to, to_stride): (&mut [T], usize),
+    (rows, columns): (usize, usize),
 ) {
-    const BLOCK: usize = 16;
-    for r0 in (0..rows).step_by(BLOCK) {
-        for c0 in (0..columns).step_by(BLOCK) {
-            for c in c0..columns.min(c0 + BLOCK) {
-                let line = &mut to[c * to_stride..];
-                for r in r0..rows.min(r0 + BLOCK) {
-                    line[r] = from[r * from_stride + c];
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    assert!((rows - 1) * from_stride + columns <= from.len(), "source too short");
+    assert!((columns - 1) * to_stride + rows <= to.len(), "target too short");
+    let from = Strided { start: from.as_ptr(), stride: from_stride };
+    let to = Strided { start: to.as_mut_ptr(), stride: to_stride };
+    // SAFETY: the two asserts.
+    unsafe { transpose_raw(isa, from, to, (rows, columns)) };
+}
+
+/// As [`transpose`], for a target whose rows other threads may write between.
+///
+/// # Safety
+/// All `rows` × `columns` numbers of both sides lie inside their allocations, and nobody else uses those of the target.
+pub(crate) unsafe fn transpose_raw<T: Element>(
+    isa: Isa,
+    from: Strided<*const T>,
+    to: Strided<*mut T>,
+    (rows, columns): (usize, usize),
+) {
+    const BLOCK: usize = 8;
+    for r in (0..rows).step_by(BLOCK) {
+        for c in (0..columns).step_by(BLOCK) {
+            let (n_rows, n_columns) = ((rows - r).min(BLOCK), (columns - c).min(BLOCK));
+            // SAFETY: the block lies inside both matrices.
+            unsafe {
+                let from = Strided { start: from.start.add(r * from.stride + c), ..from };
+                let to = Strided { start: to.start.add(c * to.stride + r), ..to };
+                if n_rows < BLOCK || n_columns < BLOCK || !T::transpose_8x8(isa, from, to) {
+                    small(from, to, (n_rows, n_columns));
+                }
+            }
+        }
+    }
+}
+
+/// One number after the other.
+///
+/// # Safety
+/// As [`transpose_raw`].
+unsafe fn small<T: Copy>(from: Strided<*const T>, to: Strided<*mut T>, (rows, columns): (usize, usize)) {
+    for c in 0..columns {
+        for r in 0..rows {
+            // SAFETY: the caller vouches for these numbers.
+            unsafe { *to.start.add(c * to.stride + r) = *from.start.add(r * from.stride + c) };
+        }
+    }
+}
+
+/// 8 × 8 numbers: halves of rows r and r + 4 side by side, then two rounds of interleaving.
+///
+/// # Safety
+/// As [`transpose_raw`], for 8 rows and columns.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+pub(crate) unsafe fn transpose_8x8_avx2(from: Strided<*const f32>, to: Strided<*mut f32>) {
+    use std::arch::x86_64::*;
+    for half in 0..2 {
+        // SAFETY: the caller vouches for the 8 rows of 8 numbers on both sides.
+        unsafe {
+            let row = |r: usize| {
+                let at = from.start.add(r * from.stride + 4 * half);
+                let (low, high) = (_mm_loadu_ps(at), _mm_loadu_ps(at.add(4 * from.stride)));
+                _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
+            };
+            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+            let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            let lines = [
+                _mm256_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low),
+                _mm256_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low),
+                _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
+                _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
+            ];
+            for (i, line) in lines.into_iter().enumerate() {
+                _mm256_storeu_ps(to.start.add((4 * half + i) * to.stride), line);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_arrives() {
+        for (rows, columns) in [(1, 1), (8, 8), (7, 9), (16, 24), (33, 17), (3, 40)] {
+            let (from_stride, to_stride) = (columns + 3, rows + 2);
+            let from: Vec<f32> = (0..rows * from_stride).map(|i| i as f32).collect();
+            for isa in Isa::available() {
+                let mut to = vec![-1.; columns * to_stride];
+                transpose(isa, (&from, from_stride), (&mut to, to_stride), (rows, columns));
+                for (i, &v) in to.iter().enumerate() {
+                    let (c, r) = (i / to_stride, i % to_stride);
+                    let expected = if r < rows { from[r * from_stride + c] } else { -1. };
+                    assert_eq!(v, expected, "{isa:?} {rows} {columns} at {r} {c}");
                 }
             }
         }

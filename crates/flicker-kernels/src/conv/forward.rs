@@ -6,101 +6,158 @@ use super::source::{Chunk, Layout, load};
 use crate::product::Product;
 use crate::simd::{Element, Isa};
 use crate::threads::{Scratch, Shared, for_each};
+use crate::transpose::{Strided, transpose_raw};
 use std::ops::Range;
 
-/// Output points that are worked on together: their partial sums stay in the second-level cache.
-const POINTS: usize = 512;
+/// Sums that are worked on together: they stay in the second-level cache.
+const SUMS: usize = 1 << 16;
+/// Output points that are worked on together, at least and at most.
+const POINTS: (usize, usize) = (128, 512);
 /// Terms of the sum that are worked on together: one panel of so many rows stays in the cache.
 const TERMS: usize = 256;
+
+/// Points read from one source through one set of taps, and the weights of those taps.
+pub(super) struct Part<T: Element> {
+    pub(super) gather: Gather,
+    pub(super) weights: Panels<T>,
+}
+
+/// The sums of one part over one chunk and some panels of output channels: panel by panel, points × width.
+pub(super) struct Sums<T: Element> {
+    data: Scratch<T>,
+    pub(super) cut: Cut,
+    first_panel: usize,
+    pub(super) points: usize,
+}
+
+impl<T: Element> Sums<T> {
+    /// The sums of panel `j`, and the width of their rows.
+    pub(super) fn panel(&self, j: usize) -> (&[T], usize) {
+        let (start, width) = (self.start(j), self.cut.width(j));
+        (&self.data[start..start + width * self.points], width)
+    }
+
+    fn panel_mut(&mut self, j: usize) -> &mut [T] {
+        let (start, width) = (self.start(j), self.cut.width(j));
+        &mut self.data[start..start + width * self.points]
+    }
+
+    fn start(&self, j: usize) -> usize {
+        (self.cut.first(j) - self.cut.first(self.first_panel)) * self.points
+    }
+}
 
 /// `y = x ∗ w`; every number of `y` is written.
 pub(super) fn forward<T: Element>(isa: Isa, g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
     let gather = Gather::forward(g);
     let y = Shared::new(y);
     let weights_len = g.c_out * gather.terms();
-    let plane = g.size_out.0 * g.size_out.1;
     for group in 0..g.groups {
         let w = &w[group * weights_len..][..weights_len];
         let weights = Panels::forward_weights(isa, w, g.c_out, gather.terms());
-        each_chunk(isa, g.batch, &gather, group, x, &weights, |chunk, panels, out: &[T]| {
-            let points = chunk.points_per_image(&gather);
-            let first_point = chunk.rows.start * g.size_out.1;
-            for (i, image) in chunk.images.clone().enumerate() {
-                for j in panels.clone() {
-                    let (from, width) = panel_of(out, weights.cut, &panels, chunk.points(&gather), j);
-                    let channel = (image * g.groups + group) * g.c_out + weights.cut.first(j);
-                    for n in 0..weights.cut.used(j) {
-                        let start = (channel + n) * plane + first_point;
-                        // SAFETY: this image, channel and range of rows belong to this task alone.
-                        let to = unsafe { y.part(start..start + points) };
-                        for (p, v) in to.iter_mut().enumerate() {
-                            *v = from[(i * points + p) * width + n];
-                        }
-                    }
-                }
-            }
+        let parts = [Part { gather: gather.clone(), weights }];
+        each_chunk(isa, (g.batch, group), x, &parts, true, |chunk, panels, sums| {
+            let channels = Channels { group, n_groups: g.groups, per_group: g.c_out, size: g.size_out };
+            channels.store(isa, chunk, panels, &sums[0], &y);
         });
     }
 }
 
-/// The part of the partial sums that belongs to panel `j`, and the panel's width.
-pub(super) fn panel_of<'a, T>(
-    out: &'a [T],
-    cut: Cut,
-    panels: &Range<usize>,
-    points: usize,
-    j: usize,
-) -> (&'a [T], usize) {
-    let start = (cut.first(j) - cut.first(panels.start)) * points;
-    (&out[start..start + cut.width(j) * points], cut.width(j))
+/// The channels of one group of an image-shaped result, whose points are the pixels of the result.
+pub(super) struct Channels {
+    pub(super) group: usize,
+    pub(super) n_groups: usize,
+    pub(super) per_group: usize,
+    pub(super) size: (usize, usize),
 }
 
-/// Multiplies the pixels of each chunk with each panel of weights, and hands the sums, panel by panel, points × width, to
-/// `store(chunk, panels, sums)`. A task takes one chunk and a range of panels; the sums do not depend on that.
-pub(super) fn each_chunk<T: Element>(
-    isa: Isa,
-    batch: usize,
-    gather: &Gather,
-    group: usize,
-    x: &[T],
-    weights: &Panels<T>,
-    store: impl Fn(&Chunk, Range<usize>, &[T]) + Sync + Send,
-) {
-    let chunks = Chunk::cut(batch, gather.points, POINTS);
-    let n_panels = weights.cut.panels();
-    let wanted =
-        if chunks.len() < 2 * rayon::current_num_threads() { 2 * rayon::current_num_threads() } else { 1 };
-    let pieces = wanted.div_ceil(chunks.len().max(1)).min(n_panels);
-    let work = batch * gather.points.0 * gather.points.1 * gather.terms() * weights.cut.columns;
-    for_each(chunks.len() * pieces, work, |task| {
-        let (chunk, piece) = (&chunks[task / pieces], task % pieces);
-        let panels = piece * n_panels / pieces..(piece + 1) * n_panels / pieces;
-        let layout = Layout::new(gather, chunk);
-        let mut copy = Scratch::new(layout.copied);
-        let source = load(gather, chunk, &layout, group, x, &mut copy);
-        let points = layout.points(gather, chunk);
-        let terms = layout.terms(gather);
-        let mut out = Scratch::new(points.len() * weights.cut.stored());
-        for first in (0..terms.len()).step_by(TERMS) {
-            let range = first..terms.len().min(first + TERMS);
-            let mut rest = &mut out[..];
+impl Channels {
+    /// Writes the sums of a chunk to where they belong.
+    pub(super) fn store<T: Element>(
+        &self,
+        isa: Isa,
+        chunk: &Chunk,
+        panels: Range<usize>,
+        sums: &Sums<T>,
+        to: &Shared<'_, T>,
+    ) {
+        let plane = self.size.0 * self.size.1;
+        let points = chunk.rows.len() * self.size.1;
+        for (i, image) in chunk.images.clone().enumerate() {
             for j in panels.clone() {
-                let (now, later) = rest.split_at_mut(points.len() * weights.cut.width(j));
-                rest = later;
-                T::multiply(
-                    isa,
-                    Product {
-                        a: source,
-                        rows: &points,
-                        sums: &terms[range.clone()],
-                        b: weights.part(j, range.clone()),
-                        out: now,
-                        width: weights.cut.width(j),
-                        add: first > 0,
-                    },
-                );
+                let ((from, width), used) = (sums.panel(j), sums.cut.used(j));
+                let channel = (image * self.n_groups + self.group) * self.per_group + sums.cut.first(j);
+                let start = channel * plane + chunk.rows.start * self.size.1;
+                let from = &from[i * points * width..][..points * width];
+                let from = Strided { start: from.as_ptr(), stride: width };
+                let to = Strided { start: to.block(start, plane, (used, points)), stride: plane };
+                // SAFETY: `from` has `points` rows of `width` numbers, `block` has checked the other side, and these
+                // images, channels and rows belong to this task alone.
+                unsafe { transpose_raw(isa, from, to, (points, used)) };
             }
         }
-        store(chunk, panels, &out);
+    }
+}
+
+/// Multiplies the pixels of each chunk with each panel of weights, and hands the sums of all parts to
+/// `store(chunk, panels, sums)`. A task takes one chunk and, where `split`, a range of panels; the sums do not depend on
+/// that. All parts have the same rows of points and the same channels; the first has the most columns of points.
+pub(super) fn each_chunk<T: Element>(
+    isa: Isa,
+    (batch, group): (usize, usize),
+    x: &[T],
+    parts: &[Part<T>],
+    split: bool,
+    store: impl Fn(&Chunk, Range<usize>, &[Sums<T>]) + Sync + Send,
+) {
+    let (points, cut) = (parts[0].gather.points, parts[0].weights.cut);
+    let target = (SUMS / (parts.len() * cut.stored())).clamp(POINTS.0, POINTS.1);
+    let chunks = Chunk::cut(batch, points, target);
+    let threads = rayon::current_num_threads();
+    let wanted = if !split || threads == 1 || chunks.len() >= 2 * threads { 1 } else { 2 * threads };
+    let pieces = wanted.div_ceil(chunks.len().max(1)).min(cut.panels());
+    let terms: usize = parts.iter().map(|p| p.gather.terms()).sum();
+    let work = batch * points.0 * points.1 * terms * cut.columns;
+    for_each(chunks.len() * pieces, work, |task| {
+        let (chunk, piece) = (&chunks[task / pieces], task % pieces);
+        let panels = piece * cut.panels() / pieces..(piece + 1) * cut.panels() / pieces;
+        let sums: Vec<_> = parts.iter().map(|p| multiply(isa, p, chunk, group, x, panels.clone())).collect();
+        store(chunk, panels, &sums);
     });
+}
+
+/// The sums of one part.
+fn multiply<T: Element>(
+    isa: Isa,
+    part: &Part<T>,
+    chunk: &Chunk,
+    group: usize,
+    x: &[T],
+    panels: Range<usize>,
+) -> Sums<T> {
+    let Part { gather, weights } = part;
+    let cut = weights.cut;
+    let layout = Layout::new(gather, chunk);
+    let mut copy = Scratch::new(layout.copied);
+    let source = load(gather, chunk, &layout, group, x, &mut copy);
+    let (points, terms) = (layout.points(gather, chunk), layout.terms(gather));
+    let stored = cut.first(panels.end - 1) + cut.width(panels.end - 1) - cut.first(panels.start);
+    let data = Scratch::new(points.len() * stored);
+    let mut sums = Sums { data, cut, first_panel: panels.start, points: points.len() };
+    for first in (0..terms.len()).step_by(TERMS) {
+        let range = first..terms.len().min(first + TERMS);
+        for j in panels.clone() {
+            let product = Product {
+                a: source,
+                rows: &points,
+                sums: &terms[range.clone()],
+                b: weights.part(j, range.clone()),
+                out: sums.panel_mut(j),
+                width: cut.width(j),
+                add: first > 0,
+            };
+            T::multiply(isa, product);
+        }
+    }
+    sums
 }

@@ -1,48 +1,124 @@
 //! The gradient of a convolution by its input, which is also the transposed convolution.
 //!
 //! Input pixels with the same residue modulo the stride read the output's gradient through the same taps, so each residue
-//! (phase) is a convolution of step 1 with a part of the kernel, and no product meets an inserted zero.
+//! (phase) is a convolution of step 1 with a part of the kernel, and no product meets an inserted zero. The phases of one
+//! residue of rows are computed together and interleaved when they are stored.
 
-use super::forward::{each_chunk, panel_of};
-use super::geometry::{Geometry, phases};
+use super::forward::{Channels, Part, Sums, each_chunk};
+use super::geometry::{Geometry, Phase, phases};
 use super::panels::Panels;
+use super::scatter;
+use super::source::Chunk;
 use crate::simd::{Element, Isa};
-use crate::threads::Shared;
+use crate::threads::{Scratch, Shared};
+use crate::transpose::transpose;
+use std::ops::Range;
 
 /// `dx` from `dy`; every number of `dx` is written.
 pub(super) fn input_grad<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], dx: &mut [T]) {
-    let phases = phases(g);
-    if phases.iter().any(|p| p.gather.taps.is_empty()) {
+    let all = phases(g);
+    if scatter::is_better::<T>(isa, g, &all) {
+        return scatter::input_grad(isa, g, dy, w, dx);
+    }
+    if all.iter().any(|p| p.gather.taps.is_empty()) {
         dx.fill(T::default());
     }
+    let phases: Vec<&Phase> = all.iter().filter(|p| !p.gather.taps.is_empty()).collect();
+    let taps: Vec<&[usize]> = phases.iter().map(|p| &p.kernel_taps[..]).collect();
     let dx = Shared::new(dx);
     let weights_len = g.c_out * g.c_in * g.taps();
-    let (height, width_in) = g.size_in;
     for group in 0..g.groups {
         let w = &w[group * weights_len..][..weights_len];
-        for phase in phases.iter().filter(|p| !p.gather.taps.is_empty()) {
-            let weights = Panels::backward_weights(isa, w, (g.c_out, g.c_in), g.taps(), &phase.kernel_taps);
-            let gather = &phase.gather;
-            each_chunk(isa, g.batch, gather, group, dy, &weights, |chunk, panels, out: &[T]| {
-                let points = chunk.points_per_image(gather);
-                for (i, image) in chunk.images.clone().enumerate() {
-                    for j in panels.clone() {
-                        let (from, width) = panel_of(out, weights.cut, &panels, chunk.points(gather), j);
-                        let channel = (image * g.groups + group) * g.c_in + weights.cut.first(j);
-                        for n in 0..weights.cut.used(j) {
-                            for (r, row) in chunk.rows.clone().enumerate() {
-                                let start =
-                                    ((channel + n) * height + row * g.stride.0 + phase.first.0) * width_in;
-                                // SAFETY: this row belongs to this task alone: phases run one after another.
-                                let to = unsafe { dx.part(start..start + width_in) };
-                                for (c, v) in to[phase.first.1..].iter_mut().step_by(g.stride.1).enumerate() {
-                                    *v = from[(i * points + r * gather.points.1 + c) * width + n];
-                                }
-                            }
-                        }
-                    }
-                }
+        let mut weights = Panels::backward_weights(isa, w, (g.c_out, g.c_in, g.taps()), &taps).into_iter();
+        for phases in phases.chunk_by(|a, b| a.first.0 == b.first.0) {
+            let parts: Vec<_> = phases
+                .iter()
+                .zip(weights.by_ref())
+                .map(|(p, weights)| Part { gather: p.gather.clone(), weights })
+                .collect();
+            let store = Store { isa, g, group, phases };
+            each_chunk(isa, (g.batch, group), dy, &parts, true, |chunk, panels, sums| {
+                store.chunk(chunk, panels, sums, &dx);
             });
         }
+    }
+}
+
+/// How the sums of one residue of rows are written.
+struct Store<'a> {
+    isa: Isa,
+    g: &'a Geometry,
+    group: usize,
+    phases: &'a [&'a Phase],
+}
+
+impl Store<'_> {
+    fn chunk<T: Element>(&self, chunk: &Chunk, panels: Range<usize>, sums: &[Sums<T>], dx: &Shared<'_, T>) {
+        let g = self.g;
+        if g.stride == (1, 1) {
+            let channels =
+                Channels { group: self.group, n_groups: g.groups, per_group: g.c_in, size: g.size_in };
+            return channels.store(self.isa, chunk, panels, &sums[0], dx);
+        }
+        for j in panels {
+            // Channel-first copies of each phase: channels × points.
+            let copies: Vec<Scratch<T>> = sums
+                .iter()
+                .map(|s| {
+                    let (from, width) = s.panel(j);
+                    let mut copy = Scratch::new(width * s.points);
+                    transpose(self.isa, (from, width), (&mut copy, s.points), (s.points, width));
+                    copy
+                })
+                .collect();
+            for i in 0..chunk.images.len() {
+                self.interleave(chunk, i, j, sums, &copies, dx);
+            }
+        }
+    }
+
+    /// Writes the rows of image `i` of the chunk, for the channels of panel `j`.
+    fn interleave<T: Element>(
+        &self,
+        chunk: &Chunk,
+        i: usize,
+        j: usize,
+        sums: &[Sums<T>],
+        copies: &[Scratch<T>],
+        dx: &Shared<'_, T>,
+    ) {
+        let g = self.g;
+        let image = chunk.images.start + i;
+        let channel = (image * g.groups + self.group) * g.c_in + sums[0].cut.first(j);
+        for n in 0..sums[0].cut.used(j) {
+            for (r, row) in chunk.rows.clone().enumerate() {
+                let row = row * g.stride.0 + self.phases[0].first.0;
+                let start = ((channel + n) * g.size_in.0 + row) * g.size_in.1;
+                // SAFETY: this row belongs to this task alone: residues of rows run one after another.
+                let to = unsafe { dx.part(start..start + g.size_in.1) };
+                let line = |k: usize| {
+                    let columns = self.phases[k].gather.points.1;
+                    &copies[k][n * sums[k].points + (i * chunk.rows.len() + r) * columns..][..columns]
+                };
+                if let ([_, _], 2) = (copies, g.stride.1) {
+                    zip_two(to, line(0), line(1));
+                } else {
+                    for (k, phase) in self.phases.iter().enumerate() {
+                        let to = to[phase.first.1..].iter_mut().step_by(g.stride.1);
+                        to.zip(line(k)).for_each(|(to, &from)| *to = from);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes `even` and `odd` in turn.
+fn zip_two<T: Copy>(to: &mut [T], even: &[T], odd: &[T]) {
+    for ((to, &a), &b) in to.chunks_exact_mut(2).zip(even).zip(odd) {
+        (to[0], to[1]) = (a, b);
+    }
+    if even.len() > odd.len() {
+        to[2 * odd.len()] = even[odd.len()];
     }
 }

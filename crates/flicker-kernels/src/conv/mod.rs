@@ -13,6 +13,7 @@ mod op;
 mod panels;
 #[cfg(test)]
 mod reference;
+mod scatter;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -112,6 +113,38 @@ pub fn conv_transpose2d(
         return composition::conv_transpose2d(x, w, &sizes, spec);
     }
     ConvOp { pass: Pass::InputGrad, sizes, spec: *spec }.apply(x, w)
+}
+
+/// Gradient of [`conv2d`] by its weights: from the image `x` (B, C, H, W) and the gradient of the output `dy`
+/// (B, C', H', W') to (C', C / groups, kernel height, kernel width). [`conv2d`] and [`conv_transpose2d`] call it by
+/// themselves in a backward pass; it is public as the third operator of the family.
+///
+/// # Errors
+/// When the shapes, number types or devices do not fit, or on a device or number type without a kernel.
+pub fn conv2d_weight_grad(
+    x: &Tensor,
+    dy: &Tensor,
+    kernel: (usize, usize),
+    spec: &ConvSpec,
+) -> Result<Tensor> {
+    let ((batch, c, height, width), (batch_y, c_out, height_out, width_out)) = operands(x, dy, spec)?;
+    let side = |n, k, i: fn((usize, usize)) -> usize| {
+        geometry::conv_size(n, k, i(spec.stride), i(spec.padding), i(spec.dilation))
+    };
+    let largest = (side(height, kernel.0, |p| p.0)?, side(width, kernel.1, |p| p.1)?);
+    let fits = batch == batch_y && height_out <= largest.0 && width_out <= largest.1;
+    if !fits || c % spec.groups != 0 || c_out % spec.groups != 0 {
+        bail!(
+            "conv2d_weight_grad: an image {:?} and a gradient {:?} do not fit {spec:?}",
+            x.dims(),
+            dy.dims()
+        );
+    }
+    if !has_kernel(x) {
+        bail!("conv2d_weight_grad: no kernel for {:?} on {:?}", x.dtype(), x.device());
+    }
+    let sizes = op::Sizes { size_in: (height, width), size_out: (height_out, width_out), kernel };
+    ConvOp { pass: Pass::WeightGrad, sizes, spec: *spec }.apply(x, dy)
 }
 
 type Four = (usize, usize, usize, usize);

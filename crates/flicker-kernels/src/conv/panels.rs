@@ -5,6 +5,9 @@ use crate::simd::{Element, Isa};
 use crate::threads::{Scratch, Shared, for_each};
 use crate::transpose::transpose;
 
+/// Output channels that one task packs.
+const PIECE: usize = 32;
+
 /// How `columns` columns are cut into panels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cut {
@@ -86,31 +89,53 @@ impl<T: Element> Panels<T> {
         panels.fill(|first, used, width, panel| {
             zero_unused(panel, used, width);
             let rows = &w[first * terms..(first + used) * terms];
-            transpose(isa, rows, terms, panel, width, used, terms);
+            transpose(isa, (rows, terms), (panel, width), (used, terms));
         });
         panels
     }
 
-    /// The weights of one group as (output channel, tap of the phase) × input channel.
+    /// The weights of one group, for each phase as (output channel, tap of the phase) × input channel; `phases` holds the
+    /// numbers of each phase's taps.
     pub(super) fn backward_weights(
         isa: Isa,
         w: &[T],
-        c: (usize, usize),
-        taps: usize,
-        chosen: &[usize],
-    ) -> Self {
-        let (c_out, c_in) = c;
-        let mut panels = Self::new(isa, c_out * chosen.len(), c_in);
-        panels.fill(|first, used, width, panel| {
-            zero_unused(panel, used, width);
-            for o in 0..c_out {
-                let block = &mut panel[o * chosen.len() * width..][..chosen.len() * width];
-                for n in 0..used {
-                    let kernel = &w[(o * c_in + first + n) * taps..][..taps];
-                    for (t, &tap) in chosen.iter().enumerate() {
-                        block[t * width + n] = kernel[tap];
+        (c_out, c_in, taps): (usize, usize, usize),
+        phases: &[&[usize]],
+    ) -> Vec<Self> {
+        let mut all: Vec<Self> = phases.iter().map(|p| Self::new(isa, c_out * p.len(), c_in)).collect();
+        let cut = Cut::new::<T>(isa, c_in);
+        let shared: Vec<_> = all.iter_mut().map(Self::shared).collect();
+        // Output channels are shared out too, since a layer of few input channels has one panel only.
+        let pieces = c_out.div_ceil(PIECE);
+        for_each(cut.panels() * pieces, w.len() * 4, |task| {
+            let (j, piece) = (task / pieces, task % pieces);
+            let (first, used, width) = (cut.first(j), cut.used(j), cut.width(j));
+            let mut kernel = Scratch::new(taps * width);
+            zero_unused(&mut kernel, used, width);
+            for o in piece * PIECE..c_out.min((piece + 1) * PIECE) {
+                let from = &w[(o * c_in + first) * taps..][..used * taps];
+                transpose(isa, (from, taps), (&mut kernel, width), (used, taps));
+                for (chosen, shared) in phases.iter().zip(&shared) {
+                    let start = c_out * chosen.len() * first + o * chosen.len() * width;
+                    // SAFETY: each task takes its own output channels of its own panel.
+                    let block = unsafe { shared.part(start..start + chosen.len() * width) };
+                    for (row, &tap) in block.chunks_exact_mut(width).zip(*chosen) {
+                        row.copy_from_slice(&kernel[tap * width..][..width]);
                     }
                 }
+            }
+        });
+        drop(shared);
+        all
+    }
+
+    /// The weights of one group as output channel × (input channel, tap), as they are stored.
+    pub(super) fn plain_weights(isa: Isa, w: &[T], c_out: usize, columns: usize) -> Self {
+        let mut panels = Self::new(isa, c_out, columns);
+        panels.fill(|first, used, width, panel| {
+            zero_unused(panel, used, width);
+            for (row, from) in panel.chunks_exact_mut(width).zip(w.chunks_exact(columns)) {
+                row[..used].copy_from_slice(&from[first..first + used]);
             }
         });
         panels

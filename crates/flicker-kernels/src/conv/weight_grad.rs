@@ -35,7 +35,7 @@ pub(super) fn weight_grad<T: Element>(isa: Isa, g: &Geometry, x: &[T], dy: &[T],
         for j in 0..cut.panels() {
             let from = &sums[terms * cut.first(j)..][..terms * cut.width(j)];
             let to = &mut dw[cut.first(j) * terms..][..cut.used(j) * terms];
-            transpose(isa, from, cut.width(j), to, terms, terms, cut.used(j));
+            transpose(isa, (from, cut.width(j)), (to, terms), (terms, cut.used(j)));
         }
     }
 }
@@ -121,7 +121,7 @@ fn prepare<T: Element>(
             zero_unused(to, used, width);
             let channel = (image * g.groups + group) * g.c_out + cut.first(j);
             let from = &dy[channel * plane_out + chunk.rows.start * g.size_out.1..];
-            transpose(isa, from, plane_out, to, width, used, per_image);
+            transpose(isa, (from, plane_out), (to, width), (used, per_image));
         }
     });
 }
