@@ -1,20 +1,17 @@
-//! Fast CPU operators with right gradients.
-// The one crate with `unsafe`: each use says why it is sound, and has a test against the naive version.
+//! Fast CPU operators with right gradients, as candle custom operators: convolutions in one closed family ([`conv2d`] and its
+//! kin), normalization with the activation that follows, linear maps, pooling, resizing, softmax, optimizer steps.
+//!
+//! This is the one crate with `unsafe`: each use says why it is sound, and has a test against the naive version.
 #![allow(unsafe_code)]
 
 mod allocator;
 mod conv;
+mod ops;
 mod product;
 mod simd;
 mod threads;
 mod transpose;
 
-pub use conv::{ConvSpec, conv_transpose2d, conv2d};
-#[allow(missing_docs)]
-mod standin;
-pub use standin::*;
-
-mod ops;
-pub use ops::*;
 pub use allocator::keep_freed_memory;
 pub use conv::{ConvSpec, conv_transpose2d, conv2d, conv2d_weight_grad};
+pub use ops::*;

@@ -97,7 +97,7 @@ fn items(
             images.push(("reconstruction".to_string(), plain(reconstruction, row, show.prepare)?));
         }
         if let Some(map) = scores.map.as_ref().filter(|map| map.rank() == 4) {
-            images.push(("map".to_string(), picture(&map.get(row)?, |v| v / heat_scale, Colours::Heat)?));
+            images.push(("map".to_string(), heat(map, row, heat_scale)?));
         }
         let decision = if evaluated.decisions[index].abnormal { "flagged" } else { "passed" };
         let truth = if test.abnormal[index] { "abnormal" } else { "normal" };
@@ -112,6 +112,10 @@ fn heat_scale(scores: &Scores) -> Result<f32> {
     let Some(map) = &scores.map else { return Ok(1.0) };
     let highest = map.flatten_all()?.max(0)?.to_scalar::<f32>()?;
     Ok(if highest > 0.0 { highest } else { 1.0 })
+}
+
+fn heat(maps: &Tensor, row: usize, brightest: f32) -> Result<Picture> {
+    picture(&maps.get(row)?, |value| value / brightest, Colours::Heat)
 }
 
 fn plain(images: &Tensor, row: usize, prepare: Prepare) -> Result<Picture> {

@@ -27,20 +27,14 @@ mod gallery;
 mod host;
 mod log;
 mod monitor;
+pub mod pictures;
+pub mod report;
 mod samples;
 mod screen;
 mod signals;
-pub mod pictures;
-pub mod report;
 pub mod tensorboard;
 mod train;
 
 pub use failure::Failure;
 use screen::{print, say};
 pub use train::train;
-
-//! Command line, experiment file, run folder, report.
-
-pub mod charts;
-pub mod pictures;
-pub mod report;

@@ -1,6 +1,7 @@
 //! The monitor of a program: progress on the screen, the log, checkpoints in the folder, and when to stop.
 
 use crate::Failure;
+use crate::args::Args;
 use crate::folder::Folder;
 use crate::gallery;
 use crate::log::Log;
@@ -12,7 +13,7 @@ use flicker_core::{Error, Result, State, Stop};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Name of the checkpoint in a run folder.
 pub(crate) const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -21,14 +22,16 @@ pub(crate) const CHECKPOINT: &str = "checkpoint.safetensors";
 pub(crate) struct Screen {
     folder: Folder,
     log: Log,
-    events: EventWriter,
+    /// Opened by the first phase, which knows the step.
+    events: Option<EventWriter>,
+    resumed: bool,
     signals: Signals,
     deadline: Option<(Instant, f64)>,
     prepare: Prepare,
     quiet: bool,
     bar: Option<ProgressBar>,
     phase: PhaseClock,
-    step: u64,
+    step: i64,
 }
 
 /// What the time left is reckoned from.
@@ -40,22 +43,22 @@ struct PhaseClock {
 }
 
 impl Screen {
-    /// A monitor that writes into `folder` and stops at signals, or after `limit` seconds.
+    /// A monitor that writes into `folder` and stops at signals or at the arguments' time limit.
     pub(crate) fn new(
         folder: &Folder,
-        signals: Signals,
-        limit: Option<f64>,
+        args: &Args,
         prepare: Prepare,
-        quiet: bool,
+        resumed: bool,
     ) -> std::result::Result<Self, Failure> {
         Ok(Self {
-            folder: folder.clone(),
             log: Log::open(&folder.path("log.jsonl"))?,
-            events: EventWriter::create(&folder.path("events"))?,
-            signals,
-            deadline: limit.map(|seconds| (Instant::now(), seconds)),
+            events: None,
+            resumed,
+            signals: Signals::listen()?,
+            deadline: args.time_limit.map(|seconds| (Instant::now(), seconds)),
+            folder: folder.clone(),
             prepare,
-            quiet,
+            quiet: args.quiet,
             bar: None,
             phase: PhaseClock { begun: Instant::now(), from_epoch: 0, epochs: 0 },
             step: 0,
@@ -65,6 +68,20 @@ impl Screen {
     /// The log, for lines of the program's own.
     pub(crate) fn log(&mut self) -> &mut Log {
         &mut self.log
+    }
+
+    /// Event files for TensorBoard: new ones, or those of the interrupted training without what is told again.
+    fn open_events(&mut self, after: usize) -> Result<()> {
+        if self.events.is_none() {
+            let dir = self.folder.path("events");
+            let opened = if self.resumed {
+                EventWriter::resume(&dir, after as i64 + 1, now())
+            } else {
+                EventWriter::create(&dir, now())
+            };
+            self.events = Some(opened?);
+        }
+        Ok(())
     }
 
     fn begin_phase(&mut self, name: &str, epochs: usize, steps: usize, from_epoch: usize) {
@@ -110,12 +127,18 @@ impl Screen {
         }
     }
 
-    fn scalars(&mut self, prefix: &str, values: &[(String, f64)], step: u64) -> Result<()> {
+    fn scalars(&mut self, prefix: &str, values: &[(String, f64)], step: i64) -> Result<()> {
+        let Some(events) = &mut self.events else { return Ok(()) };
         for (name, value) in values {
-            self.events.scalar(&format!("{prefix}/{name}"), step, *value)?;
+            events.scalar(&format!("{prefix}/{name}"), step, *value as f32, now())?;
         }
         Ok(())
     }
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 impl Monitor for Screen {
@@ -132,7 +155,7 @@ impl Monitor for Screen {
             }
             Event::Epoch { phase, epoch, steps, losses, seconds } => {
                 self.end_epoch(phase, epoch, losses, seconds);
-                self.step = steps as u64;
+                self.step = steps as i64;
                 self.scalars(phase, losses, self.step)?;
             }
             Event::Watch { phase, series, epoch } => {

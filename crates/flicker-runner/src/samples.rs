@@ -1,12 +1,13 @@
 //! From the experiment's `[data]` table to the sets that train, validate and test.
 
 use crate::Failure;
+use crate::datasets::{FileFacts, Located};
+use flicker_core::data::csv::Column;
 use flicker_core::data::{
     Concat, Corrupted, Corruption, Dataset, NoiseImages, Prepare, Protocol, Samples, Source, Split,
     SplitConfig, Subset,
 };
 use flicker_core::{Rng, SampleShape, TrainSet};
-use crate::datasets::{FileFacts, Located};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use std::sync::Arc;
 pub(crate) struct DataConfig {
     /// Name of the data set's manifest.
     pub name: String,
+    /// Columns of a table that are not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<Column>,
     /// Who is normal.
     pub protocol: Protocol,
     /// Who trains, validates and tests.
@@ -98,9 +102,8 @@ pub(crate) struct DataFacts {
 
 /// Reads what `config` asks for from the folder `root`, or from the program itself.
 pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunData, Failure> {
-    let located = crate::datasets::locate(&config.name, root)?;
+    let (dataset, located) = crate::datasets::locate(&config.name, root, &config.drop)?;
     let prepare = config.prepare.unwrap_or(Prepare::KEEP);
-    let (dataset, located) = located;
     let split = config.protocol.split(&dataset, &config.split, rng)?;
     let prepared = dataset.prepared(prepare)?;
     let made = make(config, &prepared, &split, prepare, rng)?;

@@ -10,7 +10,6 @@ use crate::host::{Host, peak_memory_bytes};
 use crate::log::Log;
 use crate::monitor::{CHECKPOINT, Screen};
 use crate::samples::{self, RunData};
-use crate::signals::Signals;
 use crate::{Failure, report, say};
 use candle_core::Device;
 use clap::Parser;
@@ -45,7 +44,7 @@ fn run<C: Config>(args: &Args, default: &str) -> Result<(), Failure> {
     }
     let (device, threads) = (device(&args.device)?, use_threads(args.threads)?);
     let job = Job { seed: args.seed.unwrap_or(experiment.seeds[0]), device, threads, begun: Instant::now() };
-    let root = args.data.clone().unwrap_or_else(crate::datasets::data_root);
+    let root = args.data.clone().unwrap_or_else(flicker_manifest::data_root);
     if !args.quiet {
         say(&format!("{}: {}", experiment.name, experiment.title));
     }
@@ -189,7 +188,7 @@ fn fit<C: Config>(
     if let Some(checkpoint) = &resume {
         Log::rewind(&folder.path("log.jsonl"), &checkpoint.at)?;
     }
-    let mut screen = Screen::new(folder, Signals::listen()?, args.time_limit, data.prepare, args.quiet)?;
+    let mut screen = Screen::new(folder, args, data.prepare, resume.is_some())?;
     screen.log().write(&json!({"event": "start", "experiment": experiment.name, "seed": job.seed, "version": Host::here().version}))?;
     let every = |n: usize| (n > 0).then_some(n);
     let keep = experiment.keep;

@@ -1,6 +1,7 @@
 //! Experiments as files, and the outcomes that they left.
 
 use anyhow::{Context, Result, bail};
+use flicker_manifest::Located;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -92,10 +93,15 @@ impl Outcome {
     }
 }
 
-/// Whether the files behind a run folder are those that a run would read now.
+/// Whether the files behind a run folder are those that a run would read now, by their hashes.
 pub(super) fn same_data(dir: &Path) -> Result<bool> {
     let data: Value = serde_json::from_str(&fs::read_to_string(dir.join("data.json"))?)?;
-    let name = data["name"].as_str().unwrap_or_default();
-    let now = flicker_manifest::locate(name, &flicker_manifest::data_root())?;
-    Ok(serde_json::to_value(&now.files)? == data["files"])
+    let asked = flicker_manifest::named(data["name"].as_str().unwrap_or_default())?;
+    let manifest = match flicker_manifest::locate(&asked, &flicker_manifest::data_root())? {
+        Located::Full { .. } => asked,
+        Located::Embedded { sample, .. } => flicker_manifest::named(&sample)?,
+    };
+    let now = manifest.read().into_iter().filter_map(|name| Some(manifest.file(name)?.sha256.as_str()));
+    let then = data["files"].as_array().into_iter().flatten().filter_map(|file| file["sha256"].as_str());
+    Ok(now.eq(then))
 }

@@ -1,6 +1,6 @@
 //! Convolution and transposed convolution.
 
-use super::{ConvSpec, torch_default};
+use super::{Activation, ConvSpec, torch_default};
 use crate::Result;
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
@@ -112,7 +112,7 @@ impl ConvTranspose2d {
 
 fn biased(ys: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     Ok(match bias {
-        Some(bias) => flicker_kernels::add_bias(&ys, bias)?,
+        Some(bias) => flicker_kernels::bias_add(&ys, bias, Activation::None)?,
         None => ys,
     })
 }

@@ -145,7 +145,7 @@ impl<R: Rule> Optimizer for Stepper<R> {
 
     fn state(&self) -> Result<State> {
         let mut state =
-            State::from([(LEARNING_RATE.to_string(), Tensor::new(self.learning_rate, &Device::Cpu)?)]);
+            State::from_iter([(LEARNING_RATE.to_string(), Tensor::new(self.learning_rate, &Device::Cpu)?)]);
         for param in &self.params {
             state.insert(param.step_key(), Tensor::new(param.step, &Device::Cpu)?);
             for Slot { key, values } in param.slots.iter().flatten() {
