@@ -102,7 +102,7 @@ impl Training for Descent<'_> {
     fn state(&self) -> Result<State> {
         let mut state = State::new();
         state.put_all("weights", self.model.weights.state()?);
-        state.put_all("adam", self.optimizer.state());
+        state.put_all("adam", self.optimizer.state()?);
         Ok(state)
     }
 

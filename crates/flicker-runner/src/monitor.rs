@@ -146,7 +146,8 @@ impl Monitor for Screen {
         self.log.event(event)?;
         match *event {
             Event::Phase { name, epochs, steps, from_epoch } => {
-                self.begin_phase(name, epochs, steps, from_epoch)
+                self.open_events(from_epoch * steps)?;
+                self.begin_phase(name, epochs, steps, from_epoch);
             }
             Event::Step { epoch, step, steps, .. } => {
                 if let Some(bar) = &self.bar {

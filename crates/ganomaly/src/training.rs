@@ -125,8 +125,8 @@ impl Training for Game<'_> {
     fn state(&self) -> Result<State> {
         let mut state = State::new();
         state.put_all("weights", self.model.weights.state()?);
-        state.put_all("generator", self.optimizers.generator.state());
-        state.put_all("discriminator", self.optimizers.discriminator.state());
+        state.put_all("generator", self.optimizers.generator.state()?);
+        state.put_all("discriminator", self.optimizers.discriminator.state()?);
         Ok(state)
     }
 
