@@ -42,18 +42,18 @@ pub fn roc(scores: Labelled<'_>, area: &str, point: Option<OperatingPoint>) -> C
     plot.guide((0.0, 0.0), (1.0, 1.0));
     let line: Vec<_> = counts.iter().map(|c| (share(c.normal, n), share(c.abnormal, m))).collect();
     plot.line("s0", "", &line);
-    plot.key(Sign::Line(""), "s0", &format!("AUROC {area}"));
+    plot.key(Sign::Line(""), "s0", format!("AUROC {area}").trim_end());
     plot.key(Sign::Band, "s0", "95 % interval of both rates, at each threshold");
     plot.key(Sign::Line("guide"), "", "chance");
-    let mut said = format!("ROC curve over {n} normal and {m} abnormal samples. Area {area}.");
+    let mut text = format!("ROC curve over {n} normal and {m} abnormal samples. {}", said("AUROC", area));
     if let Some(point) = point {
         let (x, y) = (share(point.false_alarms, n), share(point.found, m));
         plot.dot("abnormal", x, y);
         let words = format!("calibrated threshold: recall {}, false alarms {}", number(y), number(x));
         plot.key(Sign::Dot, "abnormal", &words);
-        said.push_str(&format!(" At the {words}."));
+        text.push_str(&format!(" At the {words}."));
     }
-    plot.finish("roc", "ROC curve", said, "The nearer to the upper left corner, the better.")
+    plot.finish("roc", "ROC curve", text, "The nearer to the upper left corner, the better.")
 }
 
 /// The precision-recall curve with the prevalence, which is the precision of chance, and the operating point.
@@ -70,22 +70,30 @@ pub fn precision_recall(scores: Labelled<'_>, area: &str, point: Option<Operatin
     );
     plot.horizontal(prevalence);
     plot.line("s0", "", &steps(&counts(scores.normal, scores.abnormal), m));
-    plot.key(Sign::Line(""), "s0", &format!("AUPRC (average precision) {area}"));
+    plot.key(Sign::Line(""), "s0", format!("AUPRC (average precision) {area}").trim_end());
     plot.key(Sign::Line("guide"), "", &format!("chance: the prevalence, {}", number(prevalence)));
-    let mut said = format!("Precision-recall curve; area {area}, prevalence {}.", number(prevalence));
+    let mut text =
+        format!("Precision-recall curve. {}Prevalence {}.", said("AUPRC", area), number(prevalence));
     if let Some(point) = point {
         let (x, y) = (share(point.found, m), share(point.found, point.found + point.false_alarms));
         plot.dot("abnormal", x, y);
         let words = format!("calibrated threshold: precision {}, recall {}", number(y), number(x));
         plot.key(Sign::Dot, "abnormal", &words);
-        said.push_str(&format!(" At the {words}."));
+        text.push_str(&format!(" At the {words}."));
     }
     let note = "Precision depends on how common abnormal samples are; compare it only at equal prevalence.";
-    plot.finish("precision-recall", "Precision and recall", said, note)
+    plot.finish("precision-recall", "Precision and recall", text, note)
 }
 
+/// The area as a sentence, where it is known.
+fn said(name: &str, area: &str) -> String {
+    if area.is_empty() { String::new() } else { format!("{name} {area}. ") }
+}
+
+type Line = Vec<(f64, f64)>;
+
 /// Corners of the rectangles towards the upper left, and towards the lower right.
-fn band(counts: &[Counts], n: usize, m: usize) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+fn band(counts: &[Counts], n: usize, m: usize) -> (Line, Line) {
     let (mut upper, mut lower) = (vec![(0.0, 0.0)], vec![(0.0, 0.0)]);
     for c in counts {
         let (x, y) = (wilson_pair(c.normal, n), wilson_pair(c.abnormal, m));
@@ -97,7 +105,7 @@ fn band(counts: &[Counts], n: usize, m: usize) -> (Vec<(f64, f64)>, Vec<(f64, f6
     (upper, lower)
 }
 
-fn steps(counts: &[Counts], m: usize) -> Vec<(f64, f64)> {
+fn steps(counts: &[Counts], m: usize) -> Line {
     let mut line = Vec::new();
     let mut recall = 0.0;
     for c in counts.iter().skip(1) {

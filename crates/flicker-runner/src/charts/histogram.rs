@@ -95,7 +95,11 @@ impl Threshold {
 /// Logarithmic where one bin holds most of a class and the others would be lines on the ground.
 fn height_scale(shares: &[f64], n: usize) -> Scale {
     let most = shares.iter().copied().fold(0.0, f64::max);
-    if most > 0.6 { Scale::log(0.5 / n.max(10) as f64, 1.0) } else { Scale::linear(0.0, most * 1.05) }
+    if most > 0.6 && most < 0.9999 {
+        Scale::log(0.5 / n.max(10) as f64, 1.0)
+    } else {
+        Scale::linear(0.0, most * 1.05)
+    }
 }
 
 pub(super) fn median(values: &[f64]) -> f64 {

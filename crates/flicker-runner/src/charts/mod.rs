@@ -49,7 +49,7 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// The SVG element for a page that includes [`STYLE`].
+    /// The SVG element for a page that includes the style sheet of the charts.
     pub fn inline(&self) -> Markup {
         self.element(false)
     }
@@ -61,14 +61,19 @@ impl Chart {
 
     fn element(&self, alone: bool) -> Markup {
         let (title, description) = (format!("{}-title", self.slug), format!("{}-text", self.slug));
-        let (width, height) = (self.width.round(), self.height.round());
+        let margin = if alone { 12.0 } else { 0.0 };
+        let (width, height) = (self.width.round() + 2.0 * margin, self.height.round() + 2.0 * margin);
         html! {
-            svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox=(format!("0 0 {width} {height}"))
+            svg xmlns="http://www.w3.org/2000/svg" class="chart"
+                viewBox=(format!("{0} {0} {width} {height}", 0.0 - margin))
                 width=[alone.then_some(width * 2.0)] height=[alone.then_some(height * 2.0)]
                 role="img" aria-labelledby=(format!("{title} {description}")) {
                 title id=(title) { (self.title) }
                 desc id=(description) { (self.description) }
-                @if alone { style { (PreEscaped(STYLE)) } rect class="paper" width="100%" height="100%" {} }
+                @if alone {
+                    style { (PreEscaped(STYLE)) }
+                    rect class="paper" x=(0.0 - margin) y=(0.0 - margin) width=(width) height=(height) {}
+                }
                 (PreEscaped(&self.body))
             }
         }

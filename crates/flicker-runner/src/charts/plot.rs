@@ -10,7 +10,7 @@ use super::text;
 pub(super) const WIDTH: f64 = 340.0;
 const TOP: f64 = 42.0;
 const LINE: f64 = 16.0;
-const ROW_NAMES: f64 = 110.0;
+const ROW_NAMES: f64 = 130.0;
 
 /// A plot in the making.
 pub(super) struct Plot {
@@ -59,7 +59,7 @@ impl Plot {
     }
 
     /// A plot without heights: its y axis is a list of names, one for each row.
-    pub(super) fn rows(x: (Scale, &str), height: f64, names: Vec<String>) -> Self {
+    pub(super) fn rows(x: (Scale, &str), height: f64, names: &[&str]) -> Self {
         let widest = names.iter().map(|n| text::width(n)).fold(0.0, f64::max).min(ROW_NAMES);
         let mut plot = Self {
             x: x.0,
@@ -75,7 +75,7 @@ impl Plot {
         };
         for (i, name) in names.iter().enumerate() {
             let y = plot.row_base(i, height / names.len() as f64) - 6.0;
-            let short = text::cut(name, ROW_NAMES);
+            let short = text::cut_middle(name, ROW_NAMES);
             let name = html! { text x="0" y=(px(y)) { (short) title { (name) } } };
             plot.frame.push_str(&name.into_string());
         }
@@ -148,9 +148,9 @@ impl Plot {
     pub(super) fn end_labels(&mut self, labels: &[(String, String, f64)]) {
         let wanted: Vec<f64> = labels.iter().map(|(_, _, y)| self.at_y(*y) + 4.0).collect();
         let places = text::spread(&wanted, 13.0, TOP + 4.0, TOP + self.height + 4.0);
-        let room = WIDTH - self.right - 8.0;
+        let room = (WIDTH - self.right - 6.0) / 1.08; // these are bold
         for ((class, name, _), y) in labels.iter().zip(places) {
-            let short = text::cut(name, room * 0.93); // these are bold
+            let short = text::cut(name, room);
             self.add(html! {
                 text class=(format!("label {class}")) x=(px(self.right + 6.0)) y=(px(y)) { (short) title { (name) } }
             });
@@ -159,7 +159,7 @@ impl Plot {
 
     /// A line of the key below the plot.
     pub(super) fn key(&mut self, sign: Sign, class: &str, words: &str) {
-        let y = TOP + self.height + 40.0 + self.n_keys as f64 * LINE;
+        let y = TOP + self.height + 49.0 + self.n_keys as f64 * LINE;
         let (x, middle) = (4.0, px(y - 4.0));
         let block = |name: &str| html! { rect class=(format!("{name} {class}")) x=(x) y=(px(y - 9.0)) width="18" height="9" {} };
         let sign = match sign {
@@ -181,9 +181,10 @@ impl Plot {
 
     /// The chart.
     pub(super) fn finish(self, slug: &str, title: &str, description: String, note: &str) -> Chart {
-        let heading = html! { text class="heading" x="0" y="14" { (text::cut(title, WIDTH * 0.8)) } };
+        let heading = html! { text class="heading" x="0" y="14" { (text::cut(title, WIDTH / 1.3)) } };
         let body = format!("{}{}{}{}", heading.into_string(), self.frame, self.marks, self.key);
-        let height = TOP + self.height + 34.0 + self.n_keys as f64 * LINE;
+        let keys = if self.n_keys == 0 { 0.0 } else { 8.0 + self.n_keys as f64 * LINE };
+        let height = TOP + self.height + 34.0 + keys;
         Chart {
             slug: text::slug(slug),
             title: title.to_owned(),

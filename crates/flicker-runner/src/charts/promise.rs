@@ -1,4 +1,4 @@
-//! Whether the p-values keep their word: the false alarm rate that was asked for against the one that came.
+//! Whether the p-values keep their word: the false alarm rate that was promised against the one that came.
 
 use super::Chart;
 use super::plot::{Plot, Sign};
@@ -6,54 +6,41 @@ use super::rates::{share, wilson_95};
 use super::scale::Scale;
 use super::text::number;
 
-/// The shares of normal and of abnormal test samples whose p-value is at most α, for α up to 0.25; on the diagonal is what
-/// was promised for normal ones.
-pub fn promise(normal: &[f64], abnormal: &[f64], alpha: Option<f64>) -> Chart {
-    let most = alpha.map_or(0.25, |a| (4.0 * a).clamp(0.1, 1.0));
+/// The share of normal test samples whose p-value is at most α, with its 95 % interval; on the diagonal is what conformal
+/// p-values promise. `alpha` is the rate that the threshold was set for.
+pub fn promise(p_values_of_normals: &[f64], alpha: Option<f64>) -> Chart {
+    let n = p_values_of_normals.len();
+    let most = alpha.map_or(0.25, |a| (4.0 * a).clamp(0.02, 1.0));
+    let alphas: Vec<f64> = (0..=100).map(|i| most * f64::from(i) / 100.0).collect();
+    let at_most = |a: f64| p_values_of_normals.iter().filter(|&&p| p <= a).count();
+    let over =
+        |value: &dyn Fn(usize) -> f64| -> Vec<_> { alphas.iter().map(|&a| (a, value(at_most(a)))).collect() };
+    let upper = over(&|k| wilson_95(k, n).1);
+    let highest = upper.iter().map(|point| point.1).fold(most, f64::max);
     let mut plot = Plot::new(
-        (Scale::linear(0.0, most), "false alarm rate asked for (α)"),
-        (Scale::linear(0.0, 1.0), "share of samples with p-value ≤ α"),
+        (Scale::linear(0.0, most), "false alarm rate promised (α)"),
+        (Scale::linear(0.0, highest), "false alarm rate observed: p-value ≤ α"),
         180.0,
         0.0,
     );
-    let alphas: Vec<f64> = (0..=100).map(|i| most * f64::from(i) / 100.0).collect();
-    let at_most = |values: &[f64], a: f64| values.iter().filter(|&&p| p <= a).count();
-    let band = |side: fn((f64, f64)) -> f64| -> Vec<(f64, f64)> {
-        alphas.iter().map(|&a| (a, side(wilson_95(at_most(normal, a), normal.len())))).collect()
-    };
-    if !normal.is_empty() {
-        plot.band("normal", &band(|i| i.1), &band(|i| i.0));
-    }
+    plot.band("normal", &upper, &over(&|k| wilson_95(k, n).0));
     plot.guide((0.0, 0.0), (most, most));
-    for (class, values) in [("normal", normal), ("abnormal", abnormal)] {
-        if !values.is_empty() {
-            let line: Vec<_> = alphas.iter().map(|&a| (a, share(at_most(values, a), values.len()))).collect();
-            plot.line(class, "", &line);
-        }
-    }
-    if !normal.is_empty() {
-        plot.key(Sign::Line(""), "normal", "normal: false alarms that came, with 95 % interval");
-    }
-    if !abnormal.is_empty() {
-        plot.key(Sign::Line(""), "abnormal", "abnormal: recall at this rate");
-    }
-    plot.key(Sign::Line("guide"), "", "what was asked for");
-    if let Some(alpha) = alpha {
-        plot.vertical(alpha);
-    }
+    plot.line("normal", "", &over(&|k| share(k, n)));
+    plot.key(Sign::Line(""), "normal", &format!("{n} normal test samples, with 95 % interval"));
+    plot.key(Sign::Line("guide"), "", "kept exactly");
     let at = alpha.unwrap_or(0.05);
+    let observed = share(at_most(at), n);
+    if alpha.is_some() {
+        plot.dot("abnormal", at, observed);
+        plot.key(Sign::Dot, "abnormal", &format!("promised {}, observed {}", number(at), number(observed)));
+    }
     let said = format!(
-        "At α = {}, {} of normal and {} of abnormal samples have a p-value at most α.",
+        "At α = {}, {} of {n} normal samples have a p-value at most α.",
         number(at),
-        number(share(at_most(normal, at), normal.len())),
-        number(share(at_most(abnormal, at), abnormal.len()))
+        number(observed)
     );
-    plot.finish(
-        "promise",
-        "False alarms, asked and come",
-        said,
-        "The normal line should lie on the dashed diagonal or below it.",
-    )
+    let note = "Around the dashed line or below it the promise is kept.";
+    plot.finish("promise", "False alarms, promised and observed", said, note)
 }
 
 #[cfg(test)]
@@ -61,11 +48,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_at_the_rate_asked_for_are_said() {
-        let chart = promise(&[0.01, 0.5, 0.6, 0.9], &[0.01, 0.02], Some(0.05));
-        assert_eq!(
-            chart.description,
-            "At α = 0.05, 0.25 of normal and 1 of abnormal samples have a p-value at most α."
-        );
+    fn the_share_at_the_rate_promised_is_said() {
+        let chart = promise(&[0.01, 0.5, 0.6, 0.9], Some(0.05));
+        assert_eq!(chart.description, "At α = 0.05, 0.25 of 4 normal samples have a p-value at most α.");
     }
 }

@@ -23,9 +23,9 @@ pub(super) fn counts(normal: &[f64], abnormal: &[f64]) -> Vec<Counts> {
     let mut all = vec![at];
     for (i, &(score, is_abnormal)) in scored.iter().enumerate() {
         if is_abnormal {
-            at.abnormal += 1
+            at.abnormal += 1;
         } else {
-            at.normal += 1
+            at.normal += 1;
         }
         if scored.get(i + 1).is_none_or(|next| next.0 != score) {
             all.push(at);

@@ -35,7 +35,8 @@ pub fn distributions(groups: &[Group], threshold: Option<Threshold>) -> Chart {
     let all: Vec<f64> = groups.iter().flat_map(|g| g.scores.iter().copied()).collect();
     let x = Scale::of_scores(&all, &threshold.iter().map(|t| t.value).collect::<Vec<_>>());
     let rows = Rows::new(&groups, &x, threshold);
-    let mut plot = Plot::rows((x, "score, higher is more abnormal"), ROW * groups.len() as f64, rows.names());
+    let mut plot =
+        Plot::rows((x, "score, higher is more abnormal"), ROW * groups.len() as f64, &rows.names());
     for (i, row) in rows.0.iter().enumerate() {
         plot.row(i, ROW, &row.class, &edges(plot.x_scale(), N_BINS), &row.heights, &row.flagged);
     }
@@ -87,8 +88,8 @@ impl Rows {
         Self(groups.iter().map(row).collect())
     }
 
-    fn names(&self) -> Vec<String> {
-        self.0.iter().map(|row| row.name.clone()).collect()
+    fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|row| row.name.as_str()).collect()
     }
 }
 

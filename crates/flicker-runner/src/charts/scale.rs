@@ -91,15 +91,20 @@ impl Scale {
 
     /// Ticks with their text, `room(text width)` saying how many fit.
     pub(super) fn ticks(&self, most: impl Fn(f64) -> usize) -> Vec<(f64, String)> {
-        let mut ticks = Vec::new();
+        let mut best: Vec<(f64, String)> = Vec::new();
         for wanted in [7, 6, 5, 4, 3, 2] {
-            ticks = if self.log { self.log_ticks(wanted) } else { self.linear_ticks(wanted) };
-            let widest = ticks.iter().map(|(_, text)| text::width(text)).fold(0.0, f64::max);
-            if ticks.len() <= most(widest).max(2) {
+            let ticks = if self.log { self.log_ticks(wanted) } else { self.linear_ticks(wanted) };
+            if ticks.len() >= 2 && (best.is_empty() || ticks.len() < best.len()) {
+                best = ticks;
+            }
+            if best.len() <= most(widest(&best)) {
                 break;
             }
         }
-        ticks
+        while best.len() > most(widest(&best)).max(2) {
+            best = best.into_iter().step_by(2).collect();
+        }
+        if best.len() < 2 { self.ends() } else { best }
     }
 
     fn linear_ticks(&self, wanted: usize) -> Vec<(f64, String)> {
@@ -107,21 +112,20 @@ impl Scale {
         if self.whole {
             step = step.max(1.0).round();
         }
-        let decimals = (-step.log10().floor()).max(0.0) as usize;
         let first = (self.low / step - 1e-9).ceil();
         let count = ((self.high / step + 1e-9).floor() - first).max(0.0) as usize;
-        (0..=count).map(|i| (first + i as f64) * step).map(|v| (v, text::fixed(v, decimals))).collect()
+        (0..=count).map(|i| (first + i as f64) * step).map(|v| (v, text::multiple(v, step))).collect()
     }
 
     fn log_ticks(&self, wanted: usize) -> Vec<(f64, String)> {
         let (low, high) = (self.low.log10(), self.high.log10());
         let within = |v: &f64| (self.low..=self.high).contains(v);
-        if high - low < 2.0 {
-            let steps: &[f64] = if wanted > 4 { &[1.0, 2.0, 5.0] } else { &[1.0, 3.0] };
+        if high - low < 3.5 && (high - low < 2.0 || wanted > 4) {
+            let steps: &[f64] = if high - low < 2.0 && wanted > 4 { &[1.0, 2.0, 5.0] } else { &[1.0, 3.0] };
             let powers = low.floor() as i32..=high.ceil() as i32;
             let values = powers.flat_map(|p| steps.iter().map(move |s| s * 10_f64.powi(p)));
             let ticks: Vec<_> = values.filter(within).map(|v| (v, text::number(v))).collect();
-            return if ticks.len() < 2 { self.ends() } else { ticks };
+            return ticks;
         }
         let stride = ((high - low) / wanted as f64).ceil().max(1.0) as usize;
         let powers = (low.ceil() as i32..=high.floor() as i32).step_by(stride);
@@ -131,6 +135,10 @@ impl Scale {
     fn ends(&self) -> Vec<(f64, String)> {
         [0.1, 0.9].iter().map(|&u| self.value(u)).map(|v| (v, text::number(v))).collect()
     }
+}
+
+fn widest(ticks: &[(f64, String)]) -> f64 {
+    ticks.iter().map(|(_, text)| text::width(text)).fold(0.0, f64::max)
 }
 
 /// The least and the greatest of the finite values; (0, 1) where there are none.
@@ -169,6 +177,25 @@ mod tests {
         check(&Scale::whole(1.0, 3.0), &["1", "2", "3"]);
         check(&Scale::whole(1.0, 15.0), &["5", "10", "15"]);
         check(&Scale::log(0.001, 100.0), &["0.001", "0.01", "0.1", "1", "10", "100"]);
+    }
+
+    #[test]
+    fn neighbouring_ticks_differ() {
+        check(
+            &Scale::linear(1_000_000_001.0, 1_000_000_399.0),
+            &["1.0000001·10⁹", "1.0000002·10⁹", "1.0000003·10⁹"],
+        );
+        check(&Scale::linear(0.0, 2e-6), &["0", "5·10⁻⁷", "10⁻⁶", "1.5·10⁻⁶", "2·10⁻⁶"]);
+    }
+
+    #[test]
+    fn there_are_two_ticks_at_the_least() {
+        for (low, high) in [(0.574, 0.631), (0.0, 1.0), (3.0, 3.1), (-1e-9, 1e9), (99.0, 101.0)] {
+            for room in 1..8 {
+                let n = Scale::nice(low, high).ticks(|_| room).len();
+                assert!((2..=room.max(2)).contains(&n), "{low} {high}: {n} ticks in the room for {room}");
+            }
+        }
     }
 
     #[test]

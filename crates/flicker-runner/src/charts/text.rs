@@ -11,9 +11,11 @@ fn em(c: char) -> f64 {
         'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '-' | '/' | '"' => 0.42,
         'm' | 'w' | 'M' | 'W' | '%' | '@' => 0.95,
         'A'..='Z' => 0.72,
+        '0'..='9' => 0.64,
         c if c.is_ascii() => 0.6,
         '\u{2070}'..='\u{209f}' | '²' | '³' | '¹' | '·' => 0.42,
-        c if (c as u32) < 0x1100 => 0.65,
+        '…' => 1.0,
+        c if (c as u32) < 0x1100 || ('\u{2010}'..='\u{205f}').contains(&c) => 0.65,
         _ => 1.05,
     }
 }
@@ -25,12 +27,31 @@ pub(super) fn cut(text: &str, room: f64) -> String {
     }
     let mut kept = String::new();
     for c in text.chars() {
-        if width(&kept) + 11.0 * (em(c) + 0.65) > room {
+        if width(&kept) + 11.0 * (em(c) + em('…')) > room {
             break;
         }
         kept.push(c);
     }
     format!("{}…", kept.trim_end())
+}
+
+/// As [`cut`], but what is left out is in the middle: the end of a name often tells it from the next.
+pub(super) fn cut_middle(text: &str, room: f64) -> String {
+    if width(text) <= room {
+        return text.to_owned();
+    }
+    let (mut start, mut end) = (Vec::new(), Vec::new());
+    let (mut front, mut back) = (text.chars(), text.chars().rev());
+    let mut left = room - width("…");
+    loop {
+        for (from_end, c) in [(false, front.next()), (true, back.next())] {
+            let Some(c) = c.filter(|&c| 11.0 * em(c) <= left) else {
+                return start.into_iter().chain(['…']).chain(end.into_iter().rev()).collect();
+            };
+            left -= 11.0 * em(c);
+            if from_end { end.push(c) } else { start.push(c) }
+        }
+    }
 }
 
 /// A number for a reader: three significant digits, no more zeros than needed, powers of ten where they are shorter.
@@ -40,26 +61,29 @@ pub(crate) fn number(value: f64) -> String {
     }
     let size = value.abs();
     if !(1e-3..1e6).contains(&size) {
-        return scientific(value);
+        return scientific(value, 2);
     }
     let decimals = (2 - size.log10().floor() as i32).max(0) as usize;
     trimmed(&format!("{value:.decimals$}"))
 }
 
-/// `value` with exactly `decimals` decimals where it is of a size to be read so, as a power of ten otherwise.
-pub(super) fn fixed(value: f64, decimals: usize) -> String {
+/// A multiple of `step`, with as many decimals as the step has, or as a power of ten where that is shorter.
+pub(super) fn multiple(value: f64, step: f64) -> String {
+    let decimals = (-step.log10().floor()).max(0.0) as usize;
     let written = format!("{value:.decimals$}");
     if written.trim_start_matches('-').trim_matches(['0', '.']).is_empty() {
         "0".to_owned()
     } else if decimals > 4 || value.abs() >= 1e5 {
-        scientific(value)
+        // As many digits as tell it from its neighbours, one `step` away.
+        let digits = value.abs().log10().floor() - step.log10().floor();
+        scientific(value, digits.clamp(0.0, 9.0) as usize)
     } else {
         written
     }
 }
 
-fn scientific(value: f64) -> String {
-    let written = format!("{value:.2e}");
+fn scientific(value: f64, decimals: usize) -> String {
+    let written = format!("{value:.decimals$e}");
     let Some((digits, power)) = written.split_once('e') else { return written };
     let power: String = power.chars().map(superscript).collect();
     match trimmed(digits).as_str() {
@@ -151,6 +175,8 @@ mod tests {
         let short = cut("salt and pepper noise of the strongest kind", 80.0);
         assert!(short.ends_with('…') && width(&short) <= 80.0, "{short}");
         assert_eq!(cut("normal", 80.0), "normal");
+        let short = cut_middle("defect type number 17", 80.0);
+        assert!(short.starts_with("def") && short.ends_with("17") && width(&short) <= 80.0, "{short}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::text;
 use super::text::number;
 
 /// Room to the right of a plot whose lines are named at their ends.
-const LABELS: f64 = 104.0;
+const LABELS: f64 = 118.0;
 
 /// The values of one loss, or of one watched set, by epoch within one phase.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub fn watched(phase: &str, series: &[Losses]) -> Chart {
         if let Some(&(_, last)) = line.points.last() {
             labels.push((class.to_owned(), line.name.clone(), last));
         }
-        if text::width(&line.name) * 1.1 + 12.0 > LABELS {
+        if longest * 1.1 + 12.0 > LABELS {
             plot.key(Sign::Line(style), class, &line.name);
         }
     }
@@ -56,13 +56,13 @@ fn one_loss(phase: &str, loss: &Losses) -> Chart {
     let values: Vec<f64> = loss.points.iter().map(|p| p.1).collect();
     let y = Scale::of_losses(&values);
     let x = epochs(std::slice::from_ref(loss));
-    let mut plot = Plot::new((x, "epoch"), (y, "mean of the epoch"), 110.0, 0.0);
-    plot.line("s0", "", &loss.points);
-    let title = match loss.points.iter().rfind(|p| p.1.is_finite()) {
-        Some((_, last)) => format!("{}: {} at the end", loss.name, number(*last)),
-        None => loss.name.clone(),
+    let what = match loss.points.iter().rfind(|p| p.1.is_finite()) {
+        Some((_, last)) => format!("mean of the epoch, {} at the end", number(*last)),
+        None => "mean of the epoch".to_owned(),
     };
-    plot.finish(&format!("loss-{phase}-{}", loss.name), &title, format!("{}.", in_words(loss)), "")
+    let mut plot = Plot::new((x, "epoch"), (y, &what), 110.0, 0.0);
+    plot.line("s0", "", &loss.points);
+    plot.finish(&format!("loss-{phase}-{}", loss.name), &loss.name, format!("{}.", in_words(loss)), "")
 }
 
 fn epochs(series: &[Losses]) -> Scale {

@@ -60,7 +60,7 @@ fn a_whole_run_is_one_sound_page() {
         "embedded sample",
         "set so that about 5.0\u{a0}% of normal samples raise a false alarm, from 600 validation normals",
         "discriminator re-initialised at step 120",
-        "cargo run --release -p ganomaly-train -- config.toml --seed 0",
+        "<span>ganomaly-train</span> <span>--</span> <span>config.toml</span> <span>--seed</span> <span>0</span>",
         "Misses",
         "870\u{a0}MiB",
         "2\u{a0}min 08\u{a0}s",
@@ -192,9 +192,12 @@ fn large_pictures_are_left_out_before_the_page_grows_too_large() {
 }
 
 /// `FLICKER_LOOK=folder FLICKER_LOOK_DIGITS=t10k-images-idx3-ubyte cargo test -p flicker-runner look`: the fixture with real
-/// digits, to be opened in a browser.
+/// digits, to be opened in a browser; `FLICKER_LOOK_RUN=folder` alone: the page of a run that is there already.
 #[test]
 fn a_page_to_look_at() {
+    if let Some(folder) = std::env::var_os("FLICKER_LOOK_RUN") {
+        check_sound(&page(Path::new(&folder)));
+    }
     let Some(folder) = std::env::var_os("FLICKER_LOOK") else { return };
     let bytes = std::env::var_os("FLICKER_LOOK_DIGITS").map(|path| fs::read(path).unwrap());
     let digit = |i: usize| match &bytes {

@@ -57,11 +57,11 @@ fn config_body(config: &Config) -> Markup {
     let (tables, single): (Vec<_>, Vec<_>) = config.table.iter().partition(|(_, value)| value.is_table());
     html! {
         h3 { "Configuration" }
-        (rows("Experiment", single.into_iter().map(|(key, value)| (words(key), toml_value(value))).collect()))
+        (rows("Experiment", &single.into_iter().map(|(key, value)| (words(key), toml_value(value))).collect::<Vec<_>>()))
         @for (name, table) in tables {
             details {
                 summary { code { "[" (name) "]" } }
-                (rows(&words(name), flat("", table)))
+                (rows(&words(name), &flat("", table)))
             }
         }
         details {
@@ -71,7 +71,7 @@ fn config_body(config: &Config) -> Markup {
     }
 }
 
-fn rows(caption: &str, rows: Vec<(String, String)>) -> Markup {
+fn rows(caption: &str, rows: &[(String, String)]) -> Markup {
     let rows: Vec<_> = rows.iter().map(|(name, value)| (name.as_str(), Some(value.clone()))).collect();
     facts(caption, &rows)
 }

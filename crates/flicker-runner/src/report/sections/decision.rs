@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Charts, alpha, figures, missing, threshold};
+use super::{Charts, alpha, figure, missing, threshold};
 use crate::charts::wilson_95;
 use crate::report::folder::Folder;
 use crate::report::format::{count, json_value, metric, percent, words};
@@ -12,11 +12,15 @@ pub(super) fn body(folder: &Folder, charts: &Charts) -> Markup {
     let confusion = confusion(folder);
     html! {
         (threshold_words(folder, confusion))
-        @match confusion {
-            Some(confusion) => (matrix(confusion)),
-            None => (unlabelled(folder)),
+        div class="charts" {
+            div {
+                @match confusion {
+                    Some(confusion) => (matrix(confusion)),
+                    None => (unlabelled(folder)),
+                }
+            }
+            @if let Some(promise) = &charts.promise { (figure(promise)) }
         }
-        @if let Some(promise) = &charts.promise { (figures([promise])) }
         (nearest_corner(folder))
     }
 }
@@ -42,7 +46,7 @@ fn threshold_words(folder: &Folder, confusion: Option<Confusion>) -> Markup {
             @let (low, high) = wilson_95(c.fp as usize, n as usize);
             p {
                 "Observed on the test: " (count(c.fp)) " of " (count(n)) " normal samples raised a false alarm, "
-                strong { (percent(c.fp as f64 / n as f64)) } " (95 % interval " (percent(low)) " to " (percent(high)) ")."
+                strong { (percent(c.fp as f64 / n as f64)) } " (95\u{a0}% interval " (percent(low)) " to " (percent(high)) ")."
             }
         }
     }

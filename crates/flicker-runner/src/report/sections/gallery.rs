@@ -65,7 +65,8 @@ fn strip(strip: &StripEntry, addresses: &Addresses) -> Markup {
 }
 
 fn list(items: &[(&ItemEntry, &Vec<Option<String>>)]) -> Markup {
-    html! { ul class="samples" { @for (item, addresses) in items { li { (sample(item, addresses)) } } } }
+    let n = items.iter().map(|(item, _)| item.images.len()).max().unwrap_or(1);
+    html! { ul class="samples" style=(format!("--n: {n}")) { @for (item, addresses) in items { li { (sample(item, addresses)) } } } }
 }
 
 fn sample(item: &ItemEntry, addresses: &[Option<String>]) -> Markup {
@@ -104,6 +105,7 @@ fn sheets(folder: &Folder) -> BTreeMap<String, Vec<String>> {
         let n = names.len().min(SHEETS);
         let mut kept: Vec<String> = (0..n).map(|i| names[last - i * last / (n - 1).max(1)].clone()).collect();
         kept.dedup();
+        kept.reverse();
         *names = kept;
     }
     kinds

@@ -104,9 +104,9 @@ impl Charts {
             self.roc = Some(charts::roc(labelled, &text(|m| m.auroc), point));
             self.precision_recall = Some(charts::precision_recall(labelled, &text(|m| m.auprc), point));
         }
-        let p_values = [false, true].map(|abnormal| scores.values(abnormal, |s| s.p_value));
-        if p_values.iter().any(|side| !side.is_empty()) {
-            self.promise = Some(charts::promise(&p_values[0], &p_values[1], alpha(folder)));
+        let p_values = scores.values(false, |s| s.p_value);
+        if !p_values.is_empty() {
+            self.promise = Some(charts::promise(&p_values, alpha(folder)));
         }
         for (i, name) in scores.parts.iter().enumerate() {
             let sides = [false, true].map(|abnormal| scores.values(abnormal, |s| s.parts[i]));

@@ -29,10 +29,15 @@ pub(super) fn body(folder: &Folder) -> Markup {
         ("started", run("started")),
     ];
     html! {
-        @if let Some(given) = given { p { "This run was started by" } pre { code { (given) } } }
+        @if let Some(given) = given { p { "This run was started by" } (command(&given)) }
         p { "From the repository, with the " code { "config.toml" } " of this folder:" }
-        pre { code { (again) } }
+        (command(&again))
         p { "The same seed, machine and binary give the same bytes of weights and scores, for any number of threads." }
         (facts("What the run was made with.", &rows))
     }
+}
+
+/// A command that breaks between its words, not at a hyphen.
+fn command(line: &str) -> Markup {
+    html! { pre { code { @for word in line.split_whitespace() { span { (word) } " " } } } }
 }

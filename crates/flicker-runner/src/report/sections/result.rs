@@ -50,7 +50,7 @@ fn headline(metrics: &Metrics) -> Markup {
                 }
             }
         }
-        p class="small" { "In brackets: 95 % interval. Positive = abnormal." }
+        p class="small" { "In brackets: 95\u{a0}% interval. Positive = abnormal." }
     }
 }
 
@@ -80,11 +80,12 @@ fn sample_sentence(folder: &Folder) -> String {
 
 fn cost_sentence(metrics: &Metrics) -> String {
     let seconds = metrics.seconds;
-    let parts = [("training", seconds.train), ("scoring", seconds.score), ("in all", seconds.total)];
-    let mut costs: Vec<String> =
+    let parts = [("for training", seconds.train), ("for scoring", seconds.score), ("in all", seconds.total)];
+    let times: Vec<String> =
         parts.iter().filter_map(|(what, s)| s.map(|s| format!("{} {what}", duration(s)))).collect();
-    costs.extend(metrics.peak_memory_bytes.map(|n| format!("{} of memory at the peak", bytes(n))));
-    if costs.is_empty() { String::new() } else { format!("It took {}.", costs.join(", ")) }
+    let memory = metrics.peak_memory_bytes.map(|n| format!("Memory at the peak: {}.", bytes(n)));
+    let times = (!times.is_empty()).then(|| format!("It took {}.", times.join(", ")));
+    times.into_iter().chain(memory).collect::<Vec<_>>().join(" ")
 }
 
 fn table(metrics: &Metrics) -> Markup {
@@ -96,7 +97,7 @@ fn table(metrics: &Metrics) -> Markup {
         ("Recall", "share of abnormal samples found", metrics.recall),
         ("Specificity", "share of normal samples left alone", metrics.specificity),
         ("MCC", "Matthews correlation, 0 is chance", metrics.mcc),
-        ("FPR at 95 % TPR", "false alarms when 95 % are to be found", metrics.fpr_at_95_tpr),
+        ("FPR at 95\u{a0}% TPR", "false alarms when 95\u{a0}% are to be found", metrics.fpr_at_95_tpr),
         ("EER", "where false alarms and misses are equally frequent", metrics.eer),
         ("Prevalence", "share of abnormal samples in the test", metrics.prevalence),
     ];
@@ -104,11 +105,11 @@ fn table(metrics: &Metrics) -> Markup {
         return html! {};
     }
     html! {
-        details {
+        details open {
             summary { "All numbers" }
             table {
                 caption { "Metrics on the test samples. Positive = abnormal." }
-                thead { tr { th scope="col" { "Metric" } th scope="col" class="n" { "Value" } th scope="col" class="n" { "95 % interval" } } }
+                thead { tr { th scope="col" { "Metric" } th scope="col" class="n" { "Value" } th scope="col" class="n" { "95\u{a0}% interval" } } }
                 tbody {
                     @for (name, meaning, value) in &rows {
                         @if let Some(value) = value {

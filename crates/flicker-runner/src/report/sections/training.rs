@@ -7,8 +7,8 @@ use crate::report::folder::Folder;
 use crate::report::format::{count, duration};
 use crate::report::log::{Log, Phase};
 
-/// Notes that are listed; the others are counted.
-const MOST_NOTES: usize = 40;
+/// Notes that are seen at once, and notes that are listed at all.
+const NOTES: (usize, usize) = (6, 200);
 
 pub(super) fn body(folder: &Folder, charts: &Charts) -> Markup {
     let Some(log) = folder.log.get() else {
@@ -38,11 +38,15 @@ fn phase_words(phase: &Phase) -> String {
 }
 
 fn notes(log: &Log) -> Markup {
-    let rest = log.notes.len().saturating_sub(MOST_NOTES);
+    let listed = &log.notes[..log.notes.len().min(NOTES.1)];
+    let (first, more) = listed.split_at(listed.len().min(NOTES.0));
+    let list = |notes: &[String]| html! { ul { @for note in notes { li { (note) } } } };
+    let rest = log.notes.len() - listed.len();
     html! {
         @if !log.notes.is_empty() {
             h3 { "Notes" }
-            ul { @for note in log.notes.iter().take(MOST_NOTES) { li { (note) } } }
+            (list(first))
+            @if !more.is_empty() { details { summary { (count(more.len() as u64)) " more" } (list(more)) } }
             @if rest > 0 { p { (count(rest as u64)) " more in log.jsonl." } }
         }
     }
