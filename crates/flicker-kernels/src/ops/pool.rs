@@ -72,7 +72,7 @@ pub fn avg_pool2d(x: &Tensor, window: Window) -> Result<Tensor> {
 
 fn pad(x: &Tensor, window: Window) -> Result<Tensor> {
     let (ph, pw) = window.padding;
-    x.pad_with_zeros(2, ph, ph)?.pad_with_zeros(3, pw, pw)
+    x.contiguous()?.pad_with_zeros(2, ph, ph)?.pad_with_zeros(3, pw, pw)
 }
 
 /// For each offset inside the window, the elements there of all windows: (B, C, oh, ow).
