@@ -114,6 +114,11 @@ fn both(test: impl Fn(&Fixture) -> Result<()>) -> Result<()> {
     test(&Fixture::load(DType::F32)?)
 }
 
+/// The same with bf16 for f16, where a step's small constants would be 0.
+fn optimizers(test: impl Fn(&Fixture) -> Result<()>) -> Result<()> {
+    [DType::F64, DType::F32, DType::BF16].into_iter().try_for_each(|t| test(&Fixture::load(t)?))
+}
+
 #[test]
 fn activations() -> Result<()> {
     both(|f| {
@@ -226,7 +231,7 @@ fn descend(f: &Fixture, name: &str, step: impl Fn(&Var, &Tensor, usize) -> Resul
         let tolerance = match f.dtype {
             DType::F64 => 1e-13,
             DType::F32 => 2e-6,
-            _ => 0.02,
+            _ => 0.05,
         };
         assert!(off < tolerance, "{name}, step {}: off by {off}", i + 1);
     }
@@ -240,7 +245,7 @@ fn adam() -> Result<()> {
         ("adam.l2", WeightDecay::L2(0.1)),
         ("adam.decoupled", WeightDecay::Decoupled(0.1)),
     ];
-    both(|f| {
+    optimizers(|f| {
         for (name, weight_decay) in decays {
             let zeros = || Var::zeros(37, f.dtype, &Device::Cpu);
             let (m, v) = (zeros()?, zeros()?);
@@ -257,7 +262,7 @@ fn adam() -> Result<()> {
 
 #[test]
 fn rmsprop_and_sgd() -> Result<()> {
-    both(|f| {
+    optimizers(|f| {
         for (name, weight_decay) in
             [("rmsprop.plain", WeightDecay::None), ("rmsprop.l2", WeightDecay::L2(0.1))]
         {
@@ -282,12 +287,12 @@ fn rmsprop_and_sgd() -> Result<()> {
 
 #[test]
 fn moving_average() -> Result<()> {
-    both(|f| {
+    optimizers(|f| {
         let (average, p) = (f.var("adam.plain.p")?, f.get("adam.l2.p")?);
         let want = ((f.get("adam.plain.p")? * 0.9)? + (&p * 0.1)?)?;
         ema_step(&average, &p, 0.9)?;
         let off = (average.as_tensor() - want)?.abs()?.max(0)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-        assert!(off < if f.dtype == DType::F16 { 2e-3 } else { 1e-6 }, "off by {off}");
+        assert!(off < if f.dtype == DType::BF16 { 2e-2 } else { 1e-6 }, "off by {off}");
         Ok(())
     })
 }

@@ -191,16 +191,18 @@ fn update3<T: Real, const N: usize>(
     run: Run3<T, N>,
 ) -> Result<()> {
     let k = k.map(T::from_f64);
-    let all = |p: &mut [T], g: &[T], m: &mut [T], v: &mut [T]| {
+    let all = |p: &mut [T], g: &[T], m: &mut [T], v: &mut [T]| -> Result<()> {
         let n = piece(p.len());
         if n >= p.len() {
-            return run(p, g, m, v, k);
+            run(p, g, m, v, k);
+            return Ok(());
         }
         let parts =
             p.par_chunks_mut(n).zip(g.par_chunks(n)).zip(m.par_chunks_mut(n)).zip(v.par_chunks_mut(n));
         parts.for_each(|(((p, g), m), v)| run(p, g, m, v, k));
+        Ok(())
     };
-    with_slice(grad, |g| with_mut(m, |m| with_mut(v, |v| with_mut(param, |p| Ok(all(p, g, m, v))))))
+    with_slice(grad, |g| with_mut(m, |m| with_mut(v, |v| with_mut(param, |p| all(p, g, m, v)))))
 }
 
 fn update2<T: Real, const N: usize>(
@@ -211,24 +213,27 @@ fn update2<T: Real, const N: usize>(
     run: Run2<T, N>,
 ) -> Result<()> {
     let k = k.map(T::from_f64);
-    let all = |p: &mut [T], g: &[T], v: &mut [T]| {
+    let all = |p: &mut [T], g: &[T], v: &mut [T]| -> Result<()> {
         let n = piece(p.len());
         if n >= p.len() {
-            return run(p, g, v, k);
+            run(p, g, v, k);
+            return Ok(());
         }
         let parts = p.par_chunks_mut(n).zip(g.par_chunks(n)).zip(v.par_chunks_mut(n));
         parts.for_each(|((p, g), v)| run(p, g, v, k));
+        Ok(())
     };
-    with_slice(grad, |g| with_mut(v, |v| with_mut(param, |p| Ok(all(p, g, v)))))
+    with_slice(grad, |g| with_mut(v, |v| with_mut(param, |p| all(p, g, v))))
 }
 
 fn update1<T: Real>(average: &Var, param: &Tensor, decay: f64) -> Result<()> {
     let k = T::from_f64(1.0 - decay);
-    let all = |a: &mut [T], p: &[T]| {
+    let all = |a: &mut [T], p: &[T]| -> Result<()> {
         let n = piece(a.len());
         a.par_chunks_mut(n).zip(p.par_chunks(n)).for_each(|(a, p)| ema(a, p, k));
+        Ok(())
     };
-    with_slice(param, |p| with_mut(average, |a| Ok(all(a, p))))
+    with_slice(param, |p| with_mut(average, |a| all(a, p)))
 }
 
 kernel! {

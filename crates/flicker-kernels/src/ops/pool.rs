@@ -4,6 +4,8 @@
 use super::adapter::{Op1, View, apply1, fast};
 use super::parallel::{Shared, for_each, unset};
 use super::real::Real;
+use super::resize::{repeat_plane, sum_plane};
+use super::simd::kernel;
 use candle_core::{Result, Shape, Tensor, bail};
 use std::sync::{Arc, OnceLock};
 
@@ -72,7 +74,7 @@ pub fn avg_pool2d(x: &Tensor, window: Window) -> Result<Tensor> {
 
 fn pad(x: &Tensor, window: Window) -> Result<Tensor> {
     let (ph, pw) = window.padding;
-    x.pad_with_zeros(2, ph, ph)?.pad_with_zeros(3, pw, pw)
+    x.contiguous()?.pad_with_zeros(2, ph, ph)?.pad_with_zeros(3, pw, pw)
 }
 
 /// For each offset inside the window, the elements there of all windows: (B, C, oh, ow).
@@ -130,6 +132,13 @@ impl Geometry {
         (self.oh * self.ow, (self.b, self.c, self.oh, self.ow).into())
     }
 
+    /// The side of square windows that tile the image without a rest, if they do.
+    fn tile(&self) -> Option<usize> {
+        let Window { kernel: (k, l), stride, padding } = self.window;
+        let tiles = k == l && stride == (k, k) && padding == (0, 0);
+        (tiles && self.h.is_multiple_of(k) && self.w.is_multiple_of(k)).then_some(k)
+    }
+
     /// Rows (columns with `axis` 1) of the image that window `o` covers.
     #[inline(always)]
     fn covered(&self, axis: usize, o: usize) -> std::ops::Range<usize> {
@@ -171,6 +180,10 @@ impl Op1 for AvgPool {
         let factor = T::from_f64(1.0 / (g.window.kernel.0 * g.window.kernel.1) as f64);
         let mut y = unset(g.planes * len);
         g.each_plane(x.data, &mut y, len, |x, y, _| {
+            if let Some(k) = g.tile() {
+                sum_plane(x, y, g.ow, k);
+                return scale(y, factor);
+            }
             for (o, y) in y.iter_mut().enumerate() {
                 let (rows, columns) = (g.covered(0, o / g.ow), g.covered(1, o % g.ow));
                 let mut sum = T::zero();
@@ -199,6 +212,10 @@ impl Op1 for AvgSpread {
         let factor = T::from_f64(1.0 / (g.window.kernel.0 * g.window.kernel.1) as f64);
         let mut y = unset(g.planes * len);
         g.each_plane(x.data, &mut y, len, |x, y, _| {
+            if let Some(k) = g.tile() {
+                repeat_plane(x, y, g.ow, k);
+                return scale(y, factor);
+            }
             y.fill(T::zero());
             for (o, x) in x.iter().enumerate() {
                 let (rows, columns) = (g.covered(0, o / g.ow), g.covered(1, o % g.ow));
@@ -233,25 +250,54 @@ impl Op1 for MaxPool {
         if u32::try_from(g.h * g.w).is_err() {
             bail!("max pooling: {}×{} is too large an image", g.h, g.w);
         }
-        let mut winners = unset(g.planes * len);
-        g.each_plane(x.data, &mut winners, len, |x, winners, _| {
-            for (o, winner) in winners.iter_mut().enumerate() {
-                *winner = first_largest(x, g.w, g.covered(0, o / g.ow), g.covered(1, o % g.ow)) as u32;
+        let (mut winners, mut y) = (unset(g.planes * len), unset(g.planes * len));
+        let y_shared = Shared::new(&mut y);
+        g.each_plane(x.data, &mut winners, len, |x, winners, i| {
+            // SAFETY: plane i belongs to this task alone.
+            let y = unsafe { y_shared.part(i * len, len) };
+            if g.tile() == Some(2) {
+                return max_of_four(x, y, winners, g.w);
             }
-        });
-        let mut y = unset(winners.len());
-        let plane = g.h * g.w;
-        for ((y, winners), x) in y.chunks_mut(len).zip(winners.chunks(len)).zip(x.data.chunks(plane)) {
-            for (y, winner) in y.iter_mut().zip(winners) {
+            for (o, (winner, y)) in winners.iter_mut().zip(y).enumerate() {
+                *winner = first_largest(x, g.w, g.covered(0, o / g.ow), g.covered(1, o % g.ow)) as u32;
                 *y = x[*winner as usize];
             }
-        }
+        });
         let _ = self.winners.set(winners);
         Ok((y, shape))
     }
 
     fn backward(&self, _: &Tensor, _: &Tensor, g: &Tensor) -> Result<Tensor> {
         apply1(g, MaxScatter { geometry: self.geometry, winners: self.winners.clone() })
+    }
+}
+
+kernel! {
+    fn scale[T: Real](y: &mut [T], factor: T) {
+        for y in y {
+            *y *= factor;
+        }
+    }
+}
+
+kernel! {
+    /// Windows of 2 × 2 that tile the plane: the first of the largest, in reading order; a NaN is larger than all.
+    fn max_of_four[T: Real](x: &[T], y: &mut [T], winners: &mut [u32], w: usize) {
+        let rows = y.chunks_exact_mut(w / 2).zip(winners.chunks_exact_mut(w / 2)).zip(x.chunks_exact(2 * w));
+        for (r, ((y, winners), x)) in rows.enumerate() {
+            let (upper, lower) = x.split_at(w);
+            let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+            for (j, ((y, winner), (u, l))) in y.iter_mut().zip(winners).zip(pairs).enumerate() {
+                let mut best = (u[0], 0);
+                for (v, at) in [(u[1], 1), (l[0], w as u32), (l[1], w as u32 + 1)] {
+                    #[allow(clippy::eq_op)] // true for NaN alone
+                    let better = v > best.0 || v != v;
+                    best = if better { (v, at) } else { best };
+                }
+                *y = best.0;
+                *winner = (2 * r * w + 2 * j) as u32 + best.1;
+            }
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn level() -> Level {
     {
         use std::sync::OnceLock;
         static LEVEL: OnceLock<Level> = OnceLock::new();
-        return *LEVEL.get_or_init(|| {
+        *LEVEL.get_or_init(|| {
             let v4 = is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512cd")
@@ -31,7 +31,7 @@ pub(crate) fn level() -> Level {
                 (true, false) => Level::Avx2,
                 _ => Level::Baseline,
             }
-        });
+        })
     }
     #[cfg(not(target_arch = "x86_64"))]
     Level::Baseline
@@ -39,8 +39,8 @@ pub(crate) fn level() -> Level {
 
 /// Declares a generic function whose body is compiled for each instruction set.
 ///
-/// Type parameters stand in square brackets; a last-but-not-least rule: all that the body calls in its hot loop must
-/// be `#[inline(always)]`, or it is compiled for the baseline.
+/// Type parameters stand in square brackets. All that the body calls in its hot loop must be `#[inline(always)]`, or it
+/// is compiled for the baseline.
 macro_rules! kernel {
     ($(#[$meta:meta])* fn $name:ident [$($g:ident : $bound:path),*] ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
