@@ -13,8 +13,9 @@ use std::ops::Range;
 const SUMS: usize = 1 << 16;
 /// Output points that are worked on together, at least and at most.
 const POINTS: (usize, usize) = (128, 512);
-/// Terms of the sum that are worked on together: one panel of so many rows stays in the cache.
-const TERMS: usize = 256;
+/// Terms of the sum that are worked on together: one panel of so many rows stays in the cache. The same everywhere, so that
+/// an image gets the same bytes alone and in a batch.
+pub(super) const TERMS: usize = 256;
 
 /// Points read from one source through one set of taps, and the weights of those taps.
 pub(super) struct Part<T: Element> {

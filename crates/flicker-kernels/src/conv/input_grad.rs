@@ -7,8 +7,8 @@
 use super::forward::{Channels, Part, Sums, each_chunk};
 use super::geometry::{Geometry, Phase, phases};
 use super::panels::{Cut, Panels};
-use super::scatter;
 use super::source::Chunk;
+use super::{few, scatter};
 use crate::simd::{Element, Isa};
 use crate::threads::{Scratch, Shared};
 use crate::transpose::transpose;
@@ -32,6 +32,10 @@ pub(super) fn input_grad<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], 
     let weights_len = g.c_out * g.c_in * g.taps();
     for group in 0..g.groups {
         let w = &w[group * weights_len..][..weights_len];
+        if few::is_better(g, &phases) {
+            few::input_grad(isa, g, (&phases, group), dy, w, &dx);
+            continue;
+        }
         let weights = Panels::backward_weights(isa, w, (g.c_out, g.c_in, g.taps()), &taps);
         let part = |(p, weights): (&&Phase, _)| Part { gather: p.gather.clone(), weights };
         let parts: Vec<_> = phases.iter().zip(weights).map(part).collect();
