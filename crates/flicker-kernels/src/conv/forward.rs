@@ -13,8 +13,9 @@ use std::ops::Range;
 const SUMS: usize = 1 << 16;
 /// Output points that are worked on together, at least and at most.
 const POINTS: (usize, usize) = (128, 512);
-/// Terms of the sum that are worked on together: one panel of so many rows stays in the cache.
-const TERMS: usize = 256;
+/// Terms of the sum that are worked on together: one panel of so many rows stays in the cache. The same everywhere, so that
+/// an image gets the same bytes alone and in a batch.
+pub(super) const TERMS: usize = 256;
 
 /// Points read from one source through one set of taps, and the weights of those taps.
 pub(super) struct Part<T: Element> {
@@ -101,7 +102,7 @@ impl Channels {
 
 /// Multiplies the pixels of each chunk with each panel of weights, and hands the sums of all parts to
 /// `store(chunk, panels, sums)`. A task takes one chunk and, where `split`, a range of panels; the sums do not depend on
-/// that. All parts have the same rows of points and the same channels; the first has the most columns of points.
+/// that. All parts have the same channels and the same reach, and the first has the most rows and columns of points.
 pub(super) fn each_chunk<T: Element>(
     isa: Isa,
     (batch, group): (usize, usize),
@@ -121,7 +122,11 @@ pub(super) fn each_chunk<T: Element>(
     for_each(chunks.len() * pieces, work, |task| {
         let (chunk, piece) = (&chunks[task / pieces], task % pieces);
         let panels = piece * cut.panels() / pieces..(piece + 1) * cut.panels() / pieces;
-        let sums: Vec<_> = parts.iter().map(|p| multiply(isa, p, chunk, group, x, panels.clone())).collect();
+        let layout = Layout::new(&parts[0].gather, chunk);
+        let mut copy = Scratch::new(layout.copied);
+        let source = load(&parts[0].gather, chunk, &layout, group, x, &mut copy);
+        let sums: Vec<_> =
+            parts.iter().map(|p| multiply(isa, p, chunk, &layout, source, panels.clone())).collect();
         store(chunk, panels, &sums);
     });
 }
@@ -131,15 +136,12 @@ fn multiply<T: Element>(
     isa: Isa,
     part: &Part<T>,
     chunk: &Chunk,
-    group: usize,
-    x: &[T],
+    layout: &Layout,
+    source: &[T],
     panels: Range<usize>,
 ) -> Sums<T> {
     let Part { gather, weights } = part;
     let cut = weights.cut;
-    let layout = Layout::new(gather, chunk);
-    let mut copy = Scratch::new(layout.copied);
-    let source = load(gather, chunk, &layout, group, x, &mut copy);
     let (points, terms) = (layout.points(gather, chunk), layout.terms(gather));
     let stored = cut.first(panels.end - 1) + cut.width(panels.end - 1) - cut.first(panels.start);
     let data = Scratch::new(points.len() * stored);

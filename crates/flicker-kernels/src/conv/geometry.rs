@@ -110,6 +110,31 @@ pub(crate) struct Gather {
     pub(crate) points: Pair,
     pub(crate) step: Pair,
     pub(crate) taps: Vec<(isize, isize)>,
+    /// Covers the taps; more where several gathers read one copy of the source.
+    pub(crate) reach: Reach,
+}
+
+/// Smallest and largest row and column offset of some taps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    top: isize,
+    bottom: isize,
+    left: isize,
+    right: isize,
+}
+
+impl Reach {
+    pub(crate) fn of<'a>(taps: impl Iterator<Item = &'a (isize, isize)>) -> Self {
+        let first =
+            |&(row, column): &(isize, isize)| Self { top: row, bottom: row, left: column, right: column };
+        let join = |a: Self, b: Self| Self {
+            top: a.top.min(b.top),
+            bottom: a.bottom.max(b.bottom),
+            left: a.left.min(b.left),
+            right: a.right.max(b.right),
+        };
+        taps.map(first).reduce(join).unwrap_or(first(&(0, 0)))
+    }
 }
 
 impl Gather {
@@ -117,7 +142,7 @@ impl Gather {
     pub(crate) fn forward(g: &Geometry) -> Self {
         let at = |k: usize, dilation: usize, padding: usize| (k * dilation) as isize - padding as isize;
         let row = |kh| at(kh, g.dilation.0, g.padding.0);
-        let taps = (0..g.kernel.0)
+        let taps: Vec<_> = (0..g.kernel.0)
             .flat_map(|kh| (0..g.kernel.1).map(move |kw| (row(kh), at(kw, g.dilation.1, g.padding.1))))
             .collect();
         Self {
@@ -126,6 +151,7 @@ impl Gather {
             size: g.size_in,
             points: g.size_out,
             step: g.stride,
+            reach: Reach::of(taps.iter()),
             taps,
         }
     }
@@ -135,18 +161,9 @@ impl Gather {
         self.channels * self.taps.len()
     }
 
-    /// Smallest and largest row and column offset of a tap.
-    fn extent(&self) -> ((isize, isize), (isize, isize)) {
-        let range = |f: fn(&(isize, isize)) -> isize| {
-            let offsets = self.taps.iter().map(f);
-            (offsets.clone().min().unwrap_or(0), offsets.max().unwrap_or(0))
-        };
-        (range(|t| t.0), range(|t| t.1))
-    }
-
     /// The part of the plane that the output rows `rows` read: top left corner, height and width.
     pub(crate) fn window(&self, rows: &std::ops::Range<usize>) -> Window {
-        let ((top, bottom), (left, right)) = self.extent();
+        let Reach { top, bottom, left, right } = self.reach;
         let origin = ((rows.start * self.step.0) as isize + top, left);
         let height = (rows.len() - 1) * self.step.0 + (bottom - top) as usize + 1;
         let width = (self.points.1 - 1) * self.step.1 + (right - left) as usize + 1;
@@ -180,7 +197,8 @@ pub(crate) struct Phase {
     pub(crate) kernel_taps: Vec<usize>,
 }
 
-/// How x, in the gradient of the input, reads y: one phase for each residue modulo the stride.
+/// How x, in the gradient of the input, reads y: one phase for each residue modulo the stride, the largest first. All have
+/// the same reach.
 pub(crate) fn phases(g: &Geometry) -> Vec<Phase> {
     let side = |first: usize, kernel: usize, stride: usize, padding: usize, dilation: usize| {
         let offset = move |k: usize| (first + padding) as isize - (k * dilation) as isize;
@@ -206,6 +224,7 @@ pub(crate) fn phases(g: &Geometry) -> Vec<Phase> {
                         (g.size_in.1 - column).div_ceil(g.stride.1),
                     ),
                     step: (1, 1),
+                    reach: Reach::of([].iter()),
                     taps: pairs().map(|(r, c)| (r.1, c.1)).collect(),
                 },
                 first: (row, column),
@@ -213,5 +232,7 @@ pub(crate) fn phases(g: &Geometry) -> Vec<Phase> {
             });
         }
     }
+    let reach = Reach::of(phases.iter().flat_map(|p| &p.gather.taps));
+    phases.iter_mut().for_each(|p| p.gather.reach = reach);
     phases
 }

@@ -1,14 +1,14 @@
 //! The gradient of a convolution by its input, which is also the transposed convolution.
 //!
 //! Input pixels with the same residue modulo the stride read the output's gradient through the same taps, so each residue
-//! (phase) is a convolution of step 1 with a part of the kernel, and no product meets an inserted zero. The phases of one
-//! residue of rows are computed together and interleaved when they are stored.
+//! (phase) is a convolution of step 1 with a part of the kernel, and no product meets an inserted zero. The phases are
+//! computed together, from one padded copy of the gradient, and interleaved when they are stored.
 
 use super::forward::{Channels, Part, Sums, each_chunk};
 use super::geometry::{Geometry, Phase, phases};
-use super::panels::Panels;
-use super::scatter;
+use super::panels::{Cut, Panels};
 use super::source::Chunk;
+use super::{few, scatter};
 use crate::simd::{Element, Isa};
 use crate::threads::{Scratch, Shared};
 use crate::transpose::transpose;
@@ -24,27 +24,29 @@ pub(super) fn input_grad<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], 
         dx.fill(T::default());
     }
     let phases: Vec<&Phase> = all.iter().filter(|p| !p.gather.taps.is_empty()).collect();
+    if phases.is_empty() {
+        return;
+    }
     let taps: Vec<&[usize]> = phases.iter().map(|p| &p.kernel_taps[..]).collect();
     let dx = Shared::new(dx);
     let weights_len = g.c_out * g.c_in * g.taps();
     for group in 0..g.groups {
         let w = &w[group * weights_len..][..weights_len];
-        let mut weights = Panels::backward_weights(isa, w, (g.c_out, g.c_in, g.taps()), &taps).into_iter();
-        for phases in phases.chunk_by(|a, b| a.first.0 == b.first.0) {
-            let parts: Vec<_> = phases
-                .iter()
-                .zip(weights.by_ref())
-                .map(|(p, weights)| Part { gather: p.gather.clone(), weights })
-                .collect();
-            let store = Store { isa, g, group, phases };
-            each_chunk(isa, (g.batch, group), dy, &parts, true, |chunk, panels, sums| {
-                store.chunk(chunk, panels, sums, &dx);
-            });
+        if few::is_better(g, &phases) {
+            few::input_grad(isa, g, (&phases, group), dy, w, &dx);
+            continue;
         }
+        let weights = Panels::backward_weights(isa, w, (g.c_out, g.c_in, g.taps()), &taps);
+        let part = |(p, weights): (&&Phase, _)| Part { gather: p.gather.clone(), weights };
+        let parts: Vec<_> = phases.iter().zip(weights).map(part).collect();
+        let store = Store { isa, g, group, phases: &phases };
+        each_chunk(isa, (g.batch, group), dy, &parts, true, |chunk, panels, sums| {
+            store.chunk(chunk, panels, sums, &dx);
+        });
     }
 }
 
-/// How the sums of one residue of rows are written.
+/// How the sums of the phases are written.
 struct Store<'a> {
     isa: Isa,
     g: &'a Geometry,
@@ -71,39 +73,45 @@ impl Store<'_> {
                     copy
                 })
                 .collect();
-            for i in 0..chunk.images.len() {
-                self.interleave(chunk, i, j, sums, &copies, dx);
+            let mut first = 0;
+            for same_rows in self.phases.chunk_by(|a, b| a.first.0 == b.first.0) {
+                let copies = &copies[first..first + same_rows.len()];
+                for i in 0..chunk.images.len() {
+                    self.interleave(chunk, i, (j, sums[0].cut), same_rows, copies, dx);
+                }
+                first += same_rows.len();
             }
         }
     }
 
-    /// Writes the rows of image `i` of the chunk, for the channels of panel `j`.
+    /// Writes the rows of image `i` of the chunk that have one residue, for the channels of panel `j`.
     fn interleave<T: Element>(
         &self,
         chunk: &Chunk,
         i: usize,
-        j: usize,
-        sums: &[Sums<T>],
+        (j, cut): (usize, Cut),
+        phases: &[&Phase],
         copies: &[Scratch<T>],
         dx: &Shared<'_, T>,
     ) {
         let g = self.g;
-        let image = chunk.images.start + i;
-        let channel = (image * g.groups + self.group) * g.c_in + sums[0].cut.first(j);
-        for n in 0..sums[0].cut.used(j) {
-            for (r, row) in chunk.rows.clone().enumerate() {
-                let row = row * g.stride.0 + self.phases[0].first.0;
+        let channel = ((chunk.images.start + i) * g.groups + self.group) * g.c_in + cut.first(j);
+        let rows = chunk.rows_of(&phases[0].gather);
+        for n in 0..cut.used(j) {
+            for (r, row) in rows.clone().enumerate() {
+                let row = row * g.stride.0 + phases[0].first.0;
                 let start = ((channel + n) * g.size_in.0 + row) * g.size_in.1;
-                // SAFETY: this row belongs to this task alone: residues of rows run one after another.
+                // SAFETY: this row of this channel belongs to this task alone.
                 let to = unsafe { dx.part(start..start + g.size_in.1) };
                 let line = |k: usize| {
-                    let columns = self.phases[k].gather.points.1;
-                    &copies[k][n * sums[k].points + (i * chunk.rows.len() + r) * columns..][..columns]
+                    let columns = phases[k].gather.points.1;
+                    let points = chunk.images.len() * rows.len() * columns;
+                    &copies[k][n * points + (i * rows.len() + r) * columns..][..columns]
                 };
-                if let ([_, _], 2) = (copies, g.stride.1) {
+                if let ([_, _], 2) = (phases, g.stride.1) {
                     zip_two(to, line(0), line(1));
                 } else {
-                    for (k, phase) in self.phases.iter().enumerate() {
+                    for (k, phase) in phases.iter().enumerate() {
                         let to = to[phase.first.1..].iter_mut().step_by(g.stride.1);
                         to.zip(line(k)).for_each(|(to, &from)| *to = from);
                     }

@@ -6,6 +6,7 @@
 //! candle's own operators whose gradients are right (`composition`).
 
 mod composition;
+mod few;
 mod forward;
 mod geometry;
 mod input_grad;

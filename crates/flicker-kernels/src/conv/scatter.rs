@@ -2,7 +2,7 @@
 //! is multiplied with the whole kernel, and the products are added to where the kernel lies.
 
 use super::forward::{Part, each_chunk};
-use super::geometry::{Gather, Geometry, Phase};
+use super::geometry::{Gather, Geometry, Phase, Reach};
 use super::panels::{Cut, Panels};
 use crate::simd::{Element, Isa};
 use crate::threads::Shared;
@@ -32,6 +32,7 @@ pub(super) fn input_grad<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], 
         size: points,
         points,
         step: (1, 1),
+        reach: Reach::of([(0, 0)].iter()),
         taps: vec![(0, 0)],
     };
     let columns = g.c_in * g.taps();

@@ -26,13 +26,14 @@ impl Chunk {
             .collect()
     }
 
-    /// Points of the chunk in one image.
-    pub(super) fn points_per_image(&self, gather: &Gather) -> usize {
-        self.rows.len() * gather.points.1
+    /// The rows of the chunk that `gather` has.
+    pub(super) fn rows_of(&self, gather: &Gather) -> Range<usize> {
+        self.rows.start..self.rows.end.min(gather.points.0).max(self.rows.start)
     }
 
-    pub(super) fn points(&self, gather: &Gather) -> usize {
-        self.images.len() * self.points_per_image(gather)
+    /// Points of the chunk in one image.
+    pub(super) fn points_per_image(&self, gather: &Gather) -> usize {
+        self.rows_of(gather).len() * gather.points.1
     }
 }
 
@@ -63,9 +64,9 @@ impl Layout {
 
     /// Offset of each output point of `chunk`.
     pub(super) fn points(&self, gather: &Gather, chunk: &Chunk) -> Vec<usize> {
-        let mut offsets = Vec::with_capacity(chunk.points(gather));
+        let mut offsets = Vec::with_capacity(chunk.images.len() * chunk.points_per_image(gather));
         for image in 0..chunk.images.len() {
-            for i in 0..chunk.rows.len() {
+            for i in 0..chunk.rows_of(gather).len() {
                 let start = self.origin + image * self.image + i * gather.step.0 * self.row;
                 offsets.extend((0..gather.points.1).map(|j| start + j * gather.step.1));
             }
@@ -113,19 +114,35 @@ pub(super) fn pad<T: Element>(gather: &Gather, chunk: &Chunk, from: &[T], to: &m
     let (height, width) = (gather.size.0 as isize, gather.size.1 as isize);
     let left = (-window.origin.1).clamp(0, window.width as isize) as usize;
     let right = (width - window.origin.1).clamp(left as isize, window.width as isize) as usize;
+    if left == right {
+        return to.fill(T::default());
+    }
     let first = (window.origin.1 + left as isize) as usize;
+    let rows = (-window.origin.0).clamp(0, window.height as isize) as usize
+        ..(height - window.origin.0).clamp(0, window.height as isize) as usize;
+    to.fill(T::default());
     for (c, plane) in to.chunks_exact_mut(window.height * window.width).enumerate() {
         let source = &from[c * gather.size.0 * gather.size.1..][..gather.size.0 * gather.size.1];
-        for (i, line) in plane.chunks_exact_mut(window.width).enumerate() {
-            let row = window.origin.0 + i as isize;
-            if row < 0 || row >= height || left == right {
-                line.fill(T::default());
-                continue;
-            }
-            line[..left].fill(T::default());
-            line[left..right]
-                .copy_from_slice(&source[row as usize * gather.size.1 + first..][..right - left]);
-            line[right..].fill(T::default());
+        for i in rows.clone() {
+            let row = (window.origin.0 + i as isize) as usize;
+            let line = &source[row * gather.size.1 + first..][..right - left];
+            copy_line(line, &mut plane[i * window.width + left..][..right - left]);
         }
+    }
+}
+
+/// `to.copy_from_slice(from)`, without a call for the usual short lines.
+fn copy_line<T: Element>(from: &[T], to: &mut [T]) {
+    fn fixed<T: Copy, const N: usize>(from: &[T], to: &mut [T]) {
+        if let (Ok(from), Ok(to)) = (<&[T; N]>::try_from(from), <&mut [T; N]>::try_from(to)) {
+            *to = *from;
+        }
+    }
+    match from.len() {
+        4 => fixed::<T, 4>(from, to),
+        8 => fixed::<T, 8>(from, to),
+        16 => fixed::<T, 16>(from, to),
+        32 => fixed::<T, 32>(from, to),
+        _ => to.copy_from_slice(from),
     }
 }

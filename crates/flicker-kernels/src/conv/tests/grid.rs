@@ -2,6 +2,8 @@
 
 use super::{Case, PASSES, check, numbers, op, operand_lens};
 use crate::conv::ConvSpec;
+use crate::conv::geometry::Geometry;
+use crate::conv::op::Pass;
 use crate::simd::Isa;
 use proptest::prelude::*;
 
@@ -42,6 +44,8 @@ fn shapes_of_the_models_agree() {
         case(2, (24, 40), (9, 11), (3, 3), square(2, 1)),
         case(2, (24, 40), (16, 13), (3, 3), square(2, 1)),
         case(3, (70, 30), (6, 6), (1, 1), square(1, 0)),
+        case(1, (50, 30), (8, 8), (4, 4), square(2, 1)),
+        case(2, (60, 40), (5, 7), (3, 3), ConvSpec { groups: 2, ..square(2, 1) }),
         case(1, (3, 4), (40, 60), (5, 7), square(1, 2)),
         case(65, (8, 3), (4, 4), (3, 3), square(1, 1)),
         case(1024, (2, 3), (3, 3), (2, 2), square(1, 0)),
@@ -115,6 +119,31 @@ fn threads_change_no_byte() {
             for threads in [2, 3, 16] {
                 assert!(run(threads) == one, "{pass:?} {g:?} differs with {threads} threads");
             }
+        }
+    }
+}
+
+/// An image gets the same bytes alone and in a batch, forward and backward.
+#[test]
+fn batch_changes_no_byte() {
+    let square = ConvSpec::square;
+    for c in [
+        case(9, (64, 48), (8, 8), (4, 4), square(2, 1)),
+        case(9, (48, 100), (4, 4), (4, 4), square(1, 0)),
+        case(9, (1, 64), (32, 32), (4, 4), square(2, 1)),
+        case(9, (32, 40), (16, 16), (3, 3), square(1, 1)),
+    ] {
+        let many = c.geometry().unwrap();
+        let one = Geometry { batch: 1, ..many };
+        for pass in [Pass::Forward, Pass::InputGrad] {
+            let (n_a, n_b) = operand_lens(pass, &many);
+            let narrow = |n, seed| numbers(n, seed).iter().map(|&v| v as f32).collect::<Vec<f32>>();
+            let (a, b) = (narrow(n_a, 1), narrow(n_b, 2));
+            let (all, _) = op(pass, &many).compute::<f32>(Isa::best(), &many, &a, &b);
+            let last = &a[n_a / 9 * 8..];
+            let (alone, _) = op(pass, &one).compute::<f32>(Isa::best(), &one, last, &b);
+            let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect::<Vec<u32>>();
+            assert!(bits(&alone) == bits(&all[all.len() / 9 * 8..]), "{pass:?} {one:?}");
         }
     }
 }
