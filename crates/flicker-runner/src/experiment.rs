@@ -34,6 +34,9 @@ pub(crate) struct Experiment<C> {
     /// Merged over the rest by `--quick`.
     #[serde(default, skip_serializing)]
     pub quick: Table,
+    /// What a run folder's `config.toml` says of its run; not looked at, so that such a file is an experiment too.
+    #[serde(default, skip_serializing)]
+    pub run: Table,
 }
 
 /// How the threshold is set, from validation normals alone.

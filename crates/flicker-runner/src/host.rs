@@ -10,10 +10,8 @@ pub(crate) struct Host {
     pub version: String,
     /// The commit it was built from.
     pub commit: String,
-    /// Operating system and architecture.
-    pub platform: String,
-    /// The processor's own name, where the system tells it.
-    pub processor: String,
+    /// The processor's own name, where the system tells it, and the operating system.
+    pub machine: String,
 }
 
 impl Host {
@@ -22,8 +20,12 @@ impl Host {
         Self {
             version: env!("CARGO_PKG_VERSION").to_string(),
             commit: env!("FLICKER_COMMIT").to_string(),
-            platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
-            processor: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_string()),
+            machine: format!(
+                "{}, {}-{}",
+                field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_string()),
+                std::env::consts::OS,
+                std::env::consts::ARCH
+            ),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Expectation {
 pub(super) struct Outcome {
     pub(super) metrics: Value,
     pub(super) data: String,
-    pub(super) processor: String,
+    pub(super) machine: String,
     pub(super) commit: String,
 }
 
@@ -81,7 +81,7 @@ impl Outcome {
         Ok(Self {
             metrics: serde_json::from_str(&read("metrics.json")?)?,
             data: data["origin"].as_str().unwrap_or("unknown").to_string(),
-            processor: run("processor"),
+            machine: run("machine"),
             commit: run("commit"),
         })
     }

@@ -68,7 +68,7 @@ impl Row {
             title: experiment.title.clone(),
             data: outcomes.first().map_or_else(String::new, |outcome| outcome.data.clone()),
             machine: outcomes.first().map_or_else(String::new, |outcome| {
-                format!("{}, commit {}", outcome.processor, outcome.commit)
+                format!("{}, commit {}", outcome.machine, outcome.commit)
             }),
             n_wanted,
             n_done: outcomes.len(),

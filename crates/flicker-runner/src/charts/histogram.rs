@@ -11,7 +11,7 @@ const N_BINS: usize = 48;
 /// The calibrated threshold and what it promises.
 #[derive(Clone, Copy, Debug)]
 pub struct Threshold {
-    /// Scores at or above it are called abnormal.
+    /// Scores above it are called abnormal.
     pub value: f64,
     /// The false alarm rate it was set for, where it was set for one.
     pub alpha: Option<f64>,

@@ -25,7 +25,7 @@ pub struct Group {
     pub scores: Vec<f64>,
 }
 
-/// One row for each group, lowest median first, with the share of it at or above the threshold.
+/// One row for each group, lowest median first, with the share of it above the threshold.
 pub fn distributions(groups: &[Group], threshold: Option<Threshold>) -> Chart {
     let mut groups: Vec<&Group> = groups.iter().filter(|g| !g.scores.is_empty()).collect();
     groups.sort_by(|a, b| b.scores.len().cmp(&a.scores.len()).then(a.name.cmp(&b.name)));
@@ -42,7 +42,7 @@ pub fn distributions(groups: &[Group], threshold: Option<Threshold>) -> Chart {
     }
     if let Some(threshold) = threshold {
         plot.vertical(threshold.value);
-        let words = format!("threshold {}; right: share of the row at or above it", number(threshold.value));
+        let words = format!("threshold {}; right: share of the row above it", number(threshold.value));
         plot.key(Sign::Line("guide"), "", &words);
     }
     for class in ["normal", "abnormal"].into_iter().filter(|c| rows.0.iter().any(|row| row.class == *c)) {
@@ -111,7 +111,7 @@ fn said(group: &Group, flagged: &str) -> String {
     let mut said =
         format!("{}: {} samples, median {}", group.name, group.scores.len(), number(median(&group.scores)));
     if !flagged.is_empty() {
-        said.push_str(&format!(", {flagged} at or above the threshold"));
+        said.push_str(&format!(", {flagged} above the threshold"));
     }
     said
 }

@@ -35,8 +35,7 @@ pub(super) fn write(dir: &Path, digit: Digit<'_>) {
     fs::write(dir.join("scores.csv"), scores(&mut rng)).unwrap();
     fs::write(dir.join("metrics.json"), metrics(&fs::read_to_string(dir.join("scores.csv")).unwrap()))
         .unwrap();
-    let calibration =
-        json!({"kind": "conformal", "alpha": 0.05, "threshold": THRESHOLD, "n": 600, "scores": [0.1]});
+    let calibration = json!({"method": {"kind": "conformal", "alpha": 0.05}, "threshold": THRESHOLD, "n": 600, "normals": [0.1]});
     fs::write(dir.join("calibration.json"), calibration.to_string()).unwrap();
     write_gallery(dir, &strips(digit, &mut rng)).unwrap();
     for epoch in [1, 5, 10, 15] {
@@ -168,7 +167,7 @@ fn metrics(scores: &str) -> String {
         "fpr_at_95_tpr": estimate(0.12, 0.05), "eer": estimate(0.07, 0.02),
         "threshold": THRESHOLD, "alpha": 0.05, "prevalence": 0.1, "n_test": 2000, "n_validation": 600, "seed": 0,
         "seconds": {"train": 121.4, "score": 3.2, "total": 128.0}, "peak_memory_bytes": 912_000_000_u64,
-        "confusion": {"tp": confusion.tp, "fp": confusion.fp, "tn": confusion.tn, "fn": confusion.missed},
+        "confusion": {"true_positive": confusion.tp, "false_positive": confusion.fp, "true_negative": confusion.tn, "false_negative": confusion.missed},
         "nearest_corner": {"threshold": 0.0274, "precision": 0.61, "recall": 0.93, "note": "chosen on test labels: a report, not a threshold"},
     })
     .to_string()

@@ -24,6 +24,9 @@ pub(super) struct Metrics {
     pub(super) n_validation: Option<u64>,
     pub(super) seed: Option<u64>,
     pub(super) seconds: Seconds,
+    pub(super) seconds_train: Option<f64>,
+    pub(super) seconds_score: Option<f64>,
+    pub(super) false_alarms: Option<Estimate>,
     pub(super) peak_memory_bytes: Option<u64>,
     pub(super) confusion: Option<Confusion>,
     pub(super) nearest_corner: Option<serde_json::Map<String, Value>>,
@@ -47,10 +50,13 @@ pub(super) struct Seconds {
 /// Test samples by label and decision; positive is abnormal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Confusion {
+    #[serde(rename = "true_positive")]
     pub(super) tp: u64,
+    #[serde(rename = "false_positive")]
     pub(super) fp: u64,
+    #[serde(rename = "true_negative")]
     pub(super) tn: u64,
-    #[serde(rename = "fn")]
+    #[serde(rename = "false_negative")]
     pub(super) missed: u64,
 }
 
@@ -58,10 +64,17 @@ pub(super) struct Confusion {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Calibration {
-    pub(super) kind: String,
-    pub(super) alpha: Option<f64>,
+    pub(super) method: Method,
     pub(super) threshold: Option<f64>,
     pub(super) n: Option<u64>,
+}
+
+/// How the threshold was chosen.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Method {
+    pub(super) kind: String,
+    pub(super) alpha: Option<f64>,
 }
 
 impl<'de> Deserialize<'de> for Estimate {
@@ -110,7 +123,7 @@ mod tests {
     #[test]
     fn numbers_and_objects_are_both_read() {
         let text = r#"{"auroc": {"value": 0.9, "low": 0.8, "high": 0.95}, "f1": 0.5, "auprc": null, "seconds": 3.5,
-            "confusion": {"tp": 1, "fp": 2, "tn": 3, "fn": 4}, "something_new": [1]}"#;
+            "confusion": {"true_positive": 1, "false_positive": 2, "true_negative": 3, "false_negative": 4}, "something_new": [1]}"#;
         let metrics: Metrics = serde_json::from_str(text).unwrap();
         assert_eq!(metrics.auroc.unwrap().text(), "0.900 [0.800, 0.950]");
         assert_eq!(metrics.f1.unwrap().text(), "0.500");

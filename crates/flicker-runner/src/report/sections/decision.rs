@@ -38,7 +38,7 @@ fn threshold_words(folder: &Folder, confusion: Option<Confusion>) -> Markup {
     };
     html! {
         p {
-            "A sample is called abnormal when its score is at or above the threshold "
+            "A sample is called abnormal when its score is above the threshold "
             strong { (crate::charts::number(threshold.value)) } ". " (origin(folder)) " " (support(folder))
         }
         @if let Some(c) = confusion.filter(|c| c.fp + c.tn > 0) {
@@ -54,7 +54,7 @@ fn threshold_words(folder: &Folder, confusion: Option<Confusion>) -> Markup {
 
 fn origin(folder: &Folder) -> String {
     let calibration = folder.calibration.get();
-    let kind = calibration.map_or("", |c| c.kind.as_str());
+    let kind = calibration.map_or("", |c| c.method.kind.as_str());
     let n = calibration.and_then(|c| c.n).or_else(|| folder.metrics.get().and_then(|m| m.n_validation));
     let from = n.map_or(String::new(), |n| format!(", from {} validation normals", count(n)));
     match alpha(folder) {
@@ -80,9 +80,10 @@ fn support(folder: &Folder) -> String {
             "That is fewer than such a rate needs: {n} validation normals support {least} at the least."
         );
     }
-    let (low, high) = wilson_95((alpha * n as f64).round() as usize, n as usize);
+    let exact = folder.metrics.get().and_then(|m| m.false_alarms?.interval);
+    let (low, high) = exact.unwrap_or_else(|| wilson_95((alpha * n as f64).round() as usize, n as usize));
     format!(
-        "So many validation samples support a true rate between about {} and {}.",
+        "With so many validation samples, the true rate lies between about {} and {}.",
         percent(low),
         percent(high)
     )

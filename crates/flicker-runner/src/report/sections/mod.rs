@@ -127,7 +127,11 @@ fn threshold(folder: &Folder) -> Option<Threshold> {
 
 /// The false alarm rate that the threshold was set for.
 fn alpha(folder: &Folder) -> Option<f64> {
-    folder.calibration.get().and_then(|c| c.alpha).or_else(|| folder.metrics.get().and_then(|m| m.alpha))
+    folder
+        .calibration
+        .get()
+        .and_then(|c| c.method.alpha)
+        .or_else(|| folder.metrics.get().and_then(|m| m.alpha))
 }
 
 /// A chart with its note.

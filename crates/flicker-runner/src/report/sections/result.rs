@@ -80,7 +80,11 @@ fn sample_sentence(folder: &Folder) -> String {
 
 fn cost_sentence(metrics: &Metrics) -> String {
     let seconds = metrics.seconds;
-    let parts = [("for training", seconds.train), ("for scoring", seconds.score), ("in all", seconds.total)];
+    let parts = [
+        ("for training", seconds.train.or(metrics.seconds_train)),
+        ("for scoring", seconds.score.or(metrics.seconds_score)),
+        ("in all", seconds.total),
+    ];
     let times: Vec<String> =
         parts.iter().filter_map(|(what, s)| s.map(|s| format!("{} {what}", duration(s)))).collect();
     let memory = metrics.peak_memory_bytes.map(|n| format!("Memory at the peak: {}.", bytes(n)));
