@@ -33,11 +33,11 @@ fn set<C>(case: &Case<C>) -> Result<TrainSet> {
     Ok(TrainSet::of_normal(normals(case.shape, N, 5)?))
 }
 
-fn build<C: Config>(case: &Case<C>, seed: u64) -> Result<C::Model> {
+fn build<C: Config + Sync>(case: &Case<C>, seed: u64) -> Result<C::Model> {
     case.config.build(case.shape, Rng::new(seed), &Device::Cpu)
 }
 
-fn fitted<C: Config>(case: &Case<C>, seed: u64) -> Result<C::Model> {
+fn fitted<C: Config + Sync>(case: &Case<C>, seed: u64) -> Result<C::Model> {
     let mut model = build(case, seed)?;
     model.fit(&set(case)?, &mut Run::new(Rng::new(seed), &Device::Cpu, &mut Quiet))?;
     Ok(model)
@@ -50,7 +50,7 @@ fn some_samples<C>(case: &Case<C>) -> Result<Tensor> {
     Ok(Tensor::cat(&[&tensor(source.as_ref(), &all, &Device::Cpu)?, &noise], 0)?)
 }
 
-fn check<C: Config>(case: &Case<C>) -> Result<()> {
+fn check<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     scores_are_one_a_sample_and_independent_of_the_batch(case)?;
     one_seed_one_result(case)?;
     saved_and_loaded_scores_the_same(case)?;
@@ -61,7 +61,7 @@ fn check<C: Config>(case: &Case<C>) -> Result<()> {
     unknown_fields_are_refused(case)
 }
 
-fn scores_are_one_a_sample_and_independent_of_the_batch<C: Config>(case: &Case<C>) -> Result<()> {
+fn scores_are_one_a_sample_and_independent_of_the_batch<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     let (model, xs, rng) = (fitted(case, 0)?, some_samples(case)?, Rng::new(1));
     let together = model.score(&xs, &rng)?;
     assert_eq!(together.total.len(), 10);
@@ -87,7 +87,7 @@ fn scores_are_one_a_sample_and_independent_of_the_batch<C: Config>(case: &Case<C
     Ok(())
 }
 
-fn bits<C: Config>(model: &C::Model, case: &Case<C>) -> Result<Vec<u32>> {
+fn bits<C: Config + Sync>(model: &C::Model, case: &Case<C>) -> Result<Vec<u32>> {
     let mut bits: Vec<u32> =
         model.score(&some_samples(case)?, &Rng::new(1))?.total.iter().map(|s| s.to_bits()).collect();
     for (_, tensor) in model.weights().state()?.iter() {
@@ -97,19 +97,18 @@ fn bits<C: Config>(model: &C::Model, case: &Case<C>) -> Result<Vec<u32>> {
 }
 
 /// The same bytes again, also from one thread in place of all.
-fn one_seed_one_result<C: Config>(case: &Case<C>) -> Result<()> {
+fn one_seed_one_result<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     let first = bits(&fitted(case, 3)?, case)?;
     assert_eq!(first, bits(&fitted(case, 3)?, case)?);
     assert_ne!(first, bits(&fitted(case, 4)?, case)?);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
-    let alone = std::thread::scope(|_| {
-        pool.install(|| fitted(case, 3).and_then(|model| bits(&model, case)).map_err(|e| e.to_string()))
-    });
+    let alone =
+        pool.install(|| fitted(case, 3).and_then(|model| bits(&model, case)).map_err(|e| e.to_string()));
     assert_eq!(Ok(first), alone);
     Ok(())
 }
 
-fn saved_and_loaded_scores_the_same<C: Config>(case: &Case<C>) -> Result<()> {
+fn saved_and_loaded_scores_the_same<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("weights.safetensors");
     let trained = fitted(case, 0)?;
@@ -123,7 +122,7 @@ fn saved_and_loaded_scores_the_same<C: Config>(case: &Case<C>) -> Result<()> {
     Ok(())
 }
 
-fn wrong_shapes_are_refused<C: Config>(case: &Case<C>) -> Result<()> {
+fn wrong_shapes_are_refused<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     let model = build(case, 0)?;
     let mut dims = case.shape.batch_dims(2);
     *dims.last_mut().expect("a sample has dimensions") += 1;
@@ -133,7 +132,7 @@ fn wrong_shapes_are_refused<C: Config>(case: &Case<C>) -> Result<()> {
     Ok(())
 }
 
-fn not_a_number_does_not_become_a_score<C: Config>(case: &Case<C>) -> Result<()> {
+fn not_a_number_does_not_become_a_score<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     let model = build(case, 0)?;
     let xs = some_samples(case)?.affine(f64::NAN, 0.0)?;
     // Either an error, or scores that say so; the programs refuse both.
@@ -171,7 +170,7 @@ impl Monitor for Stopper {
     }
 }
 
-fn interrupted_training_ends_at_the_same_bytes<C: Config>(case: &Case<C>) -> Result<()> {
+fn interrupted_training_ends_at_the_same_bytes<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     let whole = bits(&fitted(case, 0)?, case)?;
     for stop_after in [1, 3] {
         let mut stopper = Stopper { stop_after, ..Stopper::default() };
@@ -215,7 +214,7 @@ impl Monitor for Listener {
     }
 }
 
-fn a_loss_falls<C: Config>(case: &Case<C>) -> Result<()> {
+fn a_loss_falls<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     let mut listener = Listener::default();
     build(case, 0)?.fit(&set(case)?, &mut Run::new(Rng::new(0), &Device::Cpu, &mut listener))?;
     let of = |epoch: &[(String, f64)]| {
@@ -226,7 +225,7 @@ fn a_loss_falls<C: Config>(case: &Case<C>) -> Result<()> {
     Ok(())
 }
 
-fn unknown_fields_are_refused<C: Config>(case: &Case<C>) -> Result<()> {
+fn unknown_fields_are_refused<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     let text = toml::to_string(&case.config).expect("a configuration is TOML");
     let error = toml::from_str::<C>(&format!("{text}\nw_conn = 1\n")).expect_err("no such field").to_string();
     assert!(error.contains("unknown field `w_conn`"), "{error}");

@@ -12,6 +12,6 @@ mod simd;
 mod threads;
 mod transpose;
 
-pub use allocator::keep_freed_memory;
+pub use allocator::{keep_freed_memory, leave_threads_to_rayon, prepare_process};
 pub use conv::{ConvSpec, conv_transpose2d, conv2d, conv2d_weight_grad};
 pub use ops::*;

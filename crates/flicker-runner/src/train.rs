@@ -24,6 +24,7 @@ use std::time::Instant;
 /// Runs a train program of the family `C`: reads the arguments, trains, scores, judges and reports. `default` is the text of
 /// the experiment that runs when no file is named.
 pub fn train<C: Config>(default: &str) -> ExitCode {
+    flicker_core::prepare_process();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => error.exit(), // clap's own text; code 2 for an error, 0 for --help

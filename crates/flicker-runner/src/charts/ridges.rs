@@ -102,7 +102,7 @@ fn class(abnormal: Option<bool>) -> &'static str {
 }
 
 fn flagged(scores: &[f64], threshold: f64) -> String {
-    let above = scores.iter().filter(|&&s| s >= threshold).count();
+    let above = scores.iter().filter(|&&s| s > threshold).count();
     let percent = 100.0 * share(above, scores.len());
     if percent > 0.0 && percent < 9.95 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
@@ -150,6 +150,6 @@ mod tests {
         let chart = distributions(&groups, Some(Threshold { value: 5.0, alpha: None }));
         let text = &chart.description;
         assert!(text.find("seven") < text.find("noise"), "{text}");
-        assert!(text.contains("noise: 4 samples, median 5.5, 75 % at or above"), "{text}");
+        assert!(text.contains("noise: 4 samples, median 5.5, 50 % above the threshold"), "{text}");
     }
 }
