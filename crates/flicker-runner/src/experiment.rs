@@ -36,6 +36,7 @@ pub(crate) struct Experiment<C> {
     pub quick: Table,
     /// What a run folder's `config.toml` says of its run; not looked at, so that such a file is an experiment too.
     #[serde(default, skip_serializing)]
+    #[allow(dead_code)] // Read by nobody: its use is to be accepted.
     pub run: Table,
 }
 
