@@ -56,7 +56,7 @@ impl Config {
 
     /// The published numbers with fewer channels and epochs: minutes on two cores.
     pub fn small() -> Self {
-        Self { features: 32, epochs: 5, ..Self::paper() }
+        Self { features: 16, epochs: 5, ..Self::paper() }
     }
 
     /// Checks the numbers against images of `shape` and answers with `(channels, size)`.
