@@ -1,1 +1,3 @@
 //! Command line, experiment file, run folder, report.
+
+pub mod datasets;
