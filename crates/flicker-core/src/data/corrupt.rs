@@ -126,11 +126,11 @@ impl Corruption {
     }
 
     fn apply(self, shape: SampleShape, [low, high]: [f32; 2], rng: &mut Rng, out: &mut [f32]) {
-        let (height, width) = match shape {
-            SampleShape::Image { height, width, .. } => (height, width),
-            SampleShape::Table { features } => (1, features),
+        let size = match shape {
+            SampleShape::Image { height, width, .. } => [height, width],
+            SampleShape::Table { features } => [1, features],
         };
-        let pixels = height * width;
+        let pixels = size[0] * size[1];
         match self {
             Self::Gaussian { sigma } => {
                 for (value, noise) in out.iter_mut().zip(rng.normals(shape.elements())) {
@@ -148,24 +148,8 @@ impl Corruption {
                     }
                 }
             }
-            Self::Patch { size } => {
-                let (top, left) = (rng.below(height - size + 1), rng.below(width - size + 1));
-                for row in out.chunks_exact_mut(width).enumerate().filter(|(row, _)| {
-                    let row = row % height;
-                    row >= top && row < top + size
-                }) {
-                    row.1[left..left + size].copy_from_slice(&rng.uniforms(size, low, high));
-                }
-            }
-            Self::Permuted => {
-                let order = rng.permutation(pixels);
-                for plane in out.chunks_exact_mut(pixels) {
-                    let old = plane.to_vec();
-                    for (value, &from) in plane.iter_mut().zip(&order) {
-                        *value = old[from];
-                    }
-                }
-            }
+            Self::Patch { size: side } => patch(size, side, [low, high], rng, out),
+            Self::Permuted => permute(pixels, rng, out),
         }
     }
 
@@ -198,6 +182,27 @@ impl Source for Corrupted {
 
     fn id(&self, index: usize) -> String {
         format!("{}-{}", self.corruption.name(), self.base.id(index))
+    }
+}
+
+/// Fills one square of `side` pixels, at the same place in every plane of `out`.
+fn patch([height, width]: [usize; 2], side: usize, [low, high]: [f32; 2], rng: &mut Rng, out: &mut [f32]) {
+    let (top, left) = (rng.below(height - side + 1), rng.below(width - side + 1));
+    for plane in out.chunks_exact_mut(height * width) {
+        for row in plane.chunks_exact_mut(width).skip(top).take(side) {
+            row[left..left + side].copy_from_slice(&rng.uniforms(side, low, high));
+        }
+    }
+}
+
+/// Puts the pixels of every plane of `out` in one drawn order.
+fn permute(pixels: usize, rng: &mut Rng, out: &mut [f32]) {
+    let order = rng.permutation(pixels);
+    for plane in out.chunks_exact_mut(pixels) {
+        let old = plane.to_vec();
+        for (value, &from) in plane.iter_mut().zip(&order) {
+            *value = old[from];
+        }
     }
 }
 

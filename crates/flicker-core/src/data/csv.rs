@@ -85,6 +85,8 @@ struct Table<'a> {
     label: usize,
     label_values: &'a [String],
     record: ::csv::StringRecord,
+    /// Whether `record` is a row that was not taken in yet.
+    row_waits: bool,
     values: Vec<f32>,
     labels: Vec<u32>,
 }
@@ -93,22 +95,23 @@ impl<'a> Table<'a> {
     fn open(origin: &'a str, bytes: &'a [u8], layout: &'a Layout) -> Result<Self> {
         let limited: Box<dyn Read> = Box::new(gz::reader(bytes).take(gz::LIMIT));
         let mut reader = ::csv::ReaderBuilder::new()
-            .has_headers(layout.header != Header::Absent)
+            .has_headers(false) // the layout says what the first line is
             .flexible(true) // lines of another length are our own error, with the line and both lengths
             .trim(::csv::Trim::All)
             .from_reader(limited);
         let mut record = ::csv::StringRecord::new();
-        let names = if layout.header == Header::Names {
-            let header = reader.headers().map_err(|error| failed(origin, &error))?;
-            header.iter().map(str::to_owned).collect()
-        } else {
-            // The first row, if there is one, says how many columns there are; it is read again from the start.
-            let mut peek = ::csv::ReaderBuilder::new()
-                .has_headers(layout.header != Header::Absent)
-                .flexible(true)
-                .from_reader(gz::reader(bytes).take(gz::LIMIT));
-            peek.read_record(&mut record).map_err(|error| failed(origin, &error))?;
-            (0..record.len()).map(|position| position.to_string()).collect::<Vec<_>>()
+        let mut next = || reader.read_record(&mut record).map_err(|error| failed(origin, &error));
+        let first = next()?;
+        let row_waits = match layout.header {
+            Header::Names => false,
+            Header::Absent => first,
+            Header::Skipped => next()?,
+        };
+        let names: Vec<String> = match layout.header {
+            Header::Names => record.iter().map(str::to_owned).collect(),
+            Header::Absent | Header::Skipped => {
+                (0..record.len()).map(|position| position.to_string()).collect()
+            }
         };
         let label = layout.label.position(origin, &names)?;
         let mut dropped = vec![label];
@@ -125,6 +128,7 @@ impl<'a> Table<'a> {
             label,
             label_values,
             record,
+            row_waits,
             values: vec![],
             labels: vec![],
         })
@@ -132,7 +136,9 @@ impl<'a> Table<'a> {
 
     /// Reads one row; `false` at the end.
     fn read_row(&mut self) -> Result<bool> {
-        if !self.reader.read_record(&mut self.record).map_err(|error| failed(self.origin, &error))? {
+        if !std::mem::take(&mut self.row_waits)
+            && !self.reader.read_record(&mut self.record).map_err(|error| failed(self.origin, &error))?
+        {
             return Ok(false);
         }
         if self.record.len() != self.names.len() {
