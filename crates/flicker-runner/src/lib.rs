@@ -38,6 +38,3 @@ mod train;
 pub use failure::Failure;
 use screen::{print, say};
 pub use train::train;
-//! Command line, experiment file, run folder, report.
-
-pub mod datasets;

@@ -28,7 +28,7 @@ impl Optimizers {
             weight_decay: 0.0,
         };
         Ok(Self {
-            generator: Adam::new(weights.vars("generator."), adam.clone())?,
+            generator: Adam::new(weights.vars("generator."), adam)?,
             discriminator: Adam::new(weights.vars("discriminator."), adam)?,
         })
     }
