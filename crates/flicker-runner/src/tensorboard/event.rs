@@ -21,7 +21,7 @@ pub(super) fn version(wall_time: f64) -> Vec<u8> {
 /// The event that says: what the file holds of `step` and later is void.
 pub(super) fn session_start(step: i64, wall_time: f64) -> Vec<u8> {
     // SessionLog.status (1) = START.
-    event(step, wall_time).message(7, Message::new().integer(1, 1u32)).0
+    event(step, wall_time).message(7, &Message::new().integer(1, 1u32)).0
 }
 
 /// The event of one tag at one step.
@@ -31,11 +31,11 @@ pub(super) fn summary(step: i64, wall_time: f64, tag: &str, summary: &Summary<'_
         Summary::Scalar(number) => value.float(2, *number),
         Summary::Image { height, width, channels, png } => {
             let size = Message::new().integer(1, *height).integer(2, *width).integer(3, *channels);
-            value.message(4, size.bytes(4, png))
+            value.message(4, &size.bytes(4, png))
         }
-        Summary::Histogram(histogram) => value.message(5, histogram_message(histogram)),
+        Summary::Histogram(histogram) => value.message(5, &histogram_message(histogram)),
     };
-    event(step, wall_time).message(5, Message::new().message(1, value)).0
+    event(step, wall_time).message(5, &Message::new().message(1, &value)).0
 }
 
 fn event(step: i64, wall_time: f64) -> Message {
@@ -92,7 +92,7 @@ impl Message {
         self.bytes(field, &packed)
     }
 
-    fn message(self, field: u64, value: Self) -> Self {
+    fn message(self, field: u64, value: &Self) -> Self {
         self.bytes(field, &value.0)
     }
 
