@@ -62,8 +62,9 @@ fn check_refused(output: &Output, code: i32, message: &str) {
     assert!(!said.contains("panicked"), "{said}");
 }
 
-fn bytes(path: PathBuf) -> Vec<u8> {
-    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+fn bytes(path: impl AsRef<Path>) -> Vec<u8> {
+    let path = path.as_ref();
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn metrics(dir: &Path) -> serde_json::Value {
@@ -197,7 +198,7 @@ fn a_damaged_checkpoint_is_refused() {
     let dir = temporary();
     run("ganomaly-train", dir.path(), &tiny(&["--out", "r", "--time-limit", "0.01"]));
     let path = dir.path().join("r/checkpoint.safetensors");
-    let half = bytes(path.clone());
+    let half = bytes(&path);
     fs::write(&path, &half[..half.len() / 2]).expect("written");
     let output = run("ganomaly-train", dir.path(), &tiny(&["--out", "r", "--resume"]));
     check_refused(&output, 1, "r/checkpoint.safetensors: is no whole safetensors file");

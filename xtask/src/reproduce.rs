@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             }
         }
         if !args.dry_run {
-            rows.push(table::Row::new(experiment, seeds.len(), outcomes, args.quick));
+            rows.push(table::Row::new(experiment, seeds.len(), &outcomes, args.quick));
         }
     }
     if args.dry_run {

@@ -49,8 +49,9 @@ fn is_after(line: &Value, at: &Position) -> bool {
     let Some(phase) = line["phase"].as_str() else { return false };
     let told = line["event"].as_str().is_some_and(|event| ["epoch", "watch", "phase"].contains(&event));
     let epoch = line["epoch"].as_u64().unwrap_or(0) as usize;
-    told && phase == at.phase && epoch > at.epoch
-        || told && phase != at.phase && !at.finished.iter().any(|finished| finished == phase)
+    let later =
+        if phase == at.phase { epoch > at.epoch } else { !at.finished.iter().any(|name| name == phase) };
+    told && later
 }
 
 fn line(event: &Event<'_>) -> Option<Value> {

@@ -41,7 +41,7 @@ impl Mean {
 
 impl Row {
     /// The row of `experiment` from the outcomes of its seeds. A quick run is held against nothing but being done.
-    pub(super) fn new(experiment: &Experiment, n_wanted: usize, outcomes: Vec<Outcome>, quick: bool) -> Self {
+    pub(super) fn new(experiment: &Experiment, n_wanted: usize, outcomes: &[Outcome], quick: bool) -> Self {
         let mean = |name: &str| {
             let values: Vec<f64> = outcomes.iter().filter_map(|outcome| outcome.metric(name)).collect();
             if values.len() == outcomes.len() { Mean::of(&values) } else { None }
