@@ -25,16 +25,20 @@ impl Dense {
         };
         let encoder =
             widths.windows(2).enumerate().map(|(i, w)| layer("encoder", i, w[0], w[1], Activation::Relu));
-        let norm = |name: &str, activation| {
-            let built = BatchNorm::new(features, 1e-5, Init::Const(1.0), activation, &vb.pp(name));
-            config.batch_norm.then_some(built).transpose()
-        };
-        let last = if config.batch_norm { Activation::None } else { config.output.activation() };
         let up: Vec<usize> = widths.iter().rev().copied().collect();
-        let decoder = up.windows(2).enumerate().map(|(i, w)| {
-            let activation = if i + 2 == up.len() { last } else { Activation::Tanh };
-            layer("decoder", i, w[0], w[1], activation)
+        let decoder = up.windows(2).enumerate().map(|(i, w)| match (i + 2 == up.len(), config.batch_norm) {
+            (false, _) => layer("decoder", i, w[0], w[1], Activation::Tanh),
+            (true, false) => layer("decoder", i, w[0], w[1], config.output.activation()),
+            // The tutorial has a bias here. The norm that follows takes it away again, so its gradient is rounding noise,
+            // which Adam blows up to full steps: the bias drifts, and the running mean, which the score uses, lags behind.
+            (true, true) => {
+                Linear::without_bias(w[0], w[1], Activation::None, &vb.pp("decoder").pp(format!("layer{i}")))
+            }
         });
+        let norm = |name: &str, activation| -> Result<Option<BatchNorm>> {
+            let build = || BatchNorm::new(features, 1e-5, Init::Const(1.0), activation, &vb.pp(name));
+            config.batch_norm.then(build).transpose()
+        };
         Ok(Self {
             encoder: encoder.collect::<Result<_>>()?,
             decoder: decoder.collect::<Result<_>>()?,

@@ -218,7 +218,7 @@ mod tests {
     use candle_nn::{Module, linear};
 
     fn values(weights: &Weights) -> Result<Vec<Vec<f32>>> {
-        weights.state()?.iter().map(|(_, t)| Ok(t.flatten_all()?.to_vec1()?)).collect()
+        weights.state()?.values().map(|t| Ok(t.flatten_all()?.to_vec1()?)).collect()
     }
 
     #[test]

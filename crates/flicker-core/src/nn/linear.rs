@@ -19,9 +19,22 @@ impl Linear {
     /// # Errors
     /// If variables of these names exist in other shapes.
     pub fn new(inputs: usize, outputs: usize, activation: Activation, vb: &VarBuilder<'_>) -> Result<Self> {
-        let weight = vb.get_with_hints((outputs, inputs), "weight", torch_default(inputs))?;
         let bias = Some(vb.get_with_hints(outputs, "bias", torch_default(inputs))?);
-        Ok(Self { weight, bias, activation })
+        Ok(Self { bias, ..Self::without_bias(inputs, outputs, activation, vb)? })
+    }
+
+    /// A map without bias: what stands before a batch norm, which would take any bias away again.
+    ///
+    /// # Errors
+    /// If a variable of this name exists in another shape.
+    pub fn without_bias(
+        inputs: usize,
+        outputs: usize,
+        activation: Activation,
+        vb: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let weight = vb.get_with_hints((outputs, inputs), "weight", torch_default(inputs))?;
+        Ok(Self { weight, bias: None, activation })
     }
 
     /// `(B, inputs)` to `(B, outputs)`.
