@@ -29,11 +29,7 @@ fn programs() -> &'static Path {
 fn program(name: &str, dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(programs().join(name));
     // Data that lies on this machine must not change what is tested.
-    command
-        .current_dir(dir)
-        .args(arguments)
-        .env("FLICKER_DATA", dir.join("no-data"))
-        .env_remove("RUST_BACKTRACE");
+    command.current_dir(dir).args(arguments).env("FLICKER_DATA", dir).env_remove("RUST_BACKTRACE");
     command
 }
 

@@ -8,7 +8,7 @@
 //! ```
 //! let mnist = flicker_manifest::named("mnist")?;
 //! assert_eq!(mnist.files.iter().map(|file| file.bytes).sum::<u64>(), 54_950_048);
-//! let located = flicker_manifest::locate(&mnist, std::path::Path::new("nowhere"))?;
+//! let located = flicker_manifest::locate(&mnist, std::path::Path::new("data"))?;
 //! assert!(located.to_string().starts_with("embedded sample mnist-sample instead of the full mnist"));
 //! # Ok::<(), flicker_manifest::Error>(())
 //! ```

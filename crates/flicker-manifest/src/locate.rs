@@ -3,11 +3,13 @@
 use crate::{Error, Manifest, Result};
 use std::path::{Path, PathBuf};
 
+/// Where data sets go when nobody says otherwise. It need not be there.
+const DEFAULT_ROOT: &str = "data";
+
 /// The folder of all data sets: the environment's `FLICKER_DATA`, or `data`.
 pub fn data_root() -> PathBuf {
-    std::env::var_os("FLICKER_DATA")
-        .filter(|root| !root.is_empty())
-        .map_or_else(|| "data".into(), PathBuf::from)
+    let named = std::env::var_os("FLICKER_DATA").filter(|root| !root.is_empty());
+    named.map_or_else(|| DEFAULT_ROOT.into(), PathBuf::from)
 }
 
 /// Where a data set is. Its text, for the user, says which.
@@ -35,11 +37,15 @@ pub enum Located {
 /// right length; whoever reads it verifies the hash.
 ///
 /// # Errors
-/// If only some of the files are there, one has another length, or none is there and no sample stands in.
+/// If `root` is not the default one and not there, only some of the files are there, one has another length, or none is
+/// there and no sample stands in.
 pub fn locate(manifest: &Manifest, root: &Path) -> Result<Located> {
     let (name, folder) = (manifest.name.clone(), root.join(&manifest.name));
     if manifest.embedded {
         return Ok(Located::Embedded { sample: name.clone(), name, folder });
+    }
+    if root != Path::new(DEFAULT_ROOT) && !root.is_dir() {
+        return Err(Error::file(root, "expected the folder of the data sets, found none".into()));
     }
     let mut absent = Vec::new();
     for file in &manifest.files {
@@ -114,6 +120,8 @@ mod tests {
         std::fs::write(folder.join("t10k-labels-idx1-ubyte"), b"cut").expect("written");
         let message = locate(&mnist, root.path()).unwrap_err().to_string();
         assert!(message.contains("expected 10008 bytes, found 3; `cargo xtask data mnist`"), "{message}");
+        let message = locate(&mnist, Path::new("no/such/folder")).unwrap_err().to_string();
+        assert_eq!(message, "no/such/folder: expected the folder of the data sets, found none");
         let message = locate(&named("shuttle")?, root.path()).unwrap_err().to_string();
         assert!(message.contains("missing shuttle.csv.gz; `cargo xtask data shuttle`"), "{message}");
         Ok(())

@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_embedded_sample_is_the_one_of_its_manifest() -> Result<()> {
-        let (digits, located) = locate("mnist", Path::new("nowhere"), &[])?;
+        let (digits, located) = locate("mnist", tempfile::tempdir()?.path(), &[])?;
         assert_eq!((digits.name(), digits.len()), ("mnist-sample", 10_000));
         assert!(located.origin.starts_with("embedded sample mnist-sample instead of the full mnist"));
         let manifest = flicker_manifest::named("mnist-sample")?;
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_a_wrong_field() {
-        let error = locate("mnits", Path::new("nowhere"), &[]).unwrap_err();
+        let error = locate("mnits", Path::new("data")).unwrap_err();
         assert!(matches!(error.downcast_ref(), Some(Error::Config { .. })), "{error}");
         assert!(
             error.to_string().starts_with("config field `data.name`: no data set `mnits`, expected one of"),

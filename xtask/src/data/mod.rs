@@ -158,7 +158,7 @@ fn bring(manifest: &Manifest, args: &Args, root: &Path) -> Result<()> {
         }
         files = missing(manifest, &folder);
         if files.is_empty() {
-            remove(&downloads);
+            tidy(&folder, &downloads);
             say(&format!("{name}: whole and verified, in {}", folder.display()));
             return Ok(());
         }
@@ -189,11 +189,17 @@ fn ordered(sources: &[Origin], prefer: Option<Prefer>) -> Vec<&Origin> {
     sources
 }
 
-/// Removes a folder of downloads, and the folder around it once it is empty. What cannot be removed does no harm.
-fn remove(downloads: &Path) {
+/// Removes the downloads, and what a run that was cut left beside the files. What cannot be removed does no harm.
+fn tidy(folder: &Path, downloads: &Path) {
     let _ = std::fs::remove_dir_all(downloads);
     if let Some(parent) = downloads.parent() {
-        let _ = std::fs::remove_dir(parent);
+        let _ = std::fs::remove_dir(parent); // only if it is empty
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "partial") {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 

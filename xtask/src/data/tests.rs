@@ -78,9 +78,11 @@ fn a_folder_gives_what_it_has_and_an_archive_the_rest() {
     }
     leave(root.path(), "toy-1.tgz", &packed(&tar.into_inner().expect("a Vec takes all")));
     let toy = manifest("npm");
+    std::fs::create_dir(root.path().join("toy")).expect("made");
+    std::fs::write(root.path().join("toy/.a.csv.1.partial"), "hel").expect("written");
     bring(&toy, &args(Some(from.path())), root.path()).expect("whole");
     assert_eq!([read(root.path(), "a.csv"), read(root.path(), "b.bin")], ["hello", "there"]);
-    assert!(!root.path().join(".downloads").exists());
+    assert!(!root.path().join(".downloads").exists() && !root.path().join("toy/.a.csv.1.partial").exists());
     verify(&toy, root.path()).expect("whole");
     // A file that was damaged since is brought again; the folder alone has it.
     std::fs::write(root.path().join("toy/a.csv"), "hallo").expect("written");

@@ -93,12 +93,12 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn open(origin: &'a str, bytes: &'a [u8], layout: &'a Layout) -> Result<Self> {
-        let limited: Box<dyn Read> = Box::new(gz::reader(bytes).take(gz::LIMIT));
+        let unpacked: Box<dyn Read> = Box::new(gz::reader(bytes, gz::LIMIT));
         let mut reader = ::csv::ReaderBuilder::new()
             .has_headers(false) // the layout says what the first line is
             .flexible(true) // lines of another length are our own error, with the line and both lengths
             .trim(::csv::Trim::All)
-            .from_reader(limited);
+            .from_reader(unpacked);
         let mut record = ::csv::StringRecord::new();
         let mut next = || reader.read_record(&mut record).map_err(|error| failed(origin, &error));
         let first = next()?;

@@ -35,7 +35,7 @@ pub struct Array {
 /// If the file is not IDX, holds other than unsigned bytes, has another number of dimensions, is shorter or longer than
 /// its dimensions say, is larger than [`LIMIT`], or its gzip stream is broken.
 pub fn parse(file: File<'_>, n_dims: usize) -> Result<Array> {
-    let mut reader = gz::reader(file.bytes);
+    let mut reader = gz::reader(file.bytes, 2 * LIMIT); // the dimensions set the true limit
     let magic: [u8; 4] = filled(file, &mut reader, 4, "magic number")?.try_into().unwrap_or_default();
     check_magic(file, magic, n_dims)?;
     let sizes = filled(file, &mut reader, 4 * n_dims, "dimensions")?;
