@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_a_wrong_field() {
-        let error = locate("mnits", Path::new("data")).unwrap_err();
+        let error = locate("mnits", Path::new("data"), &[]).unwrap_err();
         assert!(matches!(error.downcast_ref(), Some(Error::Config { .. })), "{error}");
         assert!(
             error.to_string().starts_with("config field `data.name`: no data set `mnits`, expected one of"),
