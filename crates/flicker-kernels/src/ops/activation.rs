@@ -27,6 +27,14 @@ pub enum Activation {
 }
 
 /// Applies an activation to a tensor of any shape.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use flicker_kernels::{Activation, activate};
+/// let x = Tensor::new(&[-2f32, 0.0, 3.0], &Device::Cpu)?;
+/// assert_eq!(activate(&x, Activation::LeakyRelu(0.5))?.to_vec1::<f32>()?, [-1.0, 0.0, 3.0]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     activation.check()?;
     match activation {

@@ -10,6 +10,15 @@ use candle_core::{Result, Shape, Tensor, bail};
 use gemm::Parallelism;
 
 /// `act(x wᵀ + b)` for x (…, K), w (N, K) and b (N): (…, N).
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use flicker_kernels::{Activation, linear};
+/// let cpu = Device::Cpu;
+/// let (x, w, b) = (Tensor::new(&[[1f32, 2.0]], &cpu)?, Tensor::new(&[[3f32, -4.0]], &cpu)?, Tensor::new(&[1f32], &cpu)?);
+/// assert_eq!(linear(&x, &w, Some(&b), Activation::Relu)?.to_vec2::<f32>()?, [[0.0]]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
 pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
     activation.check()?;
     let (n, k) = w.dims2()?;

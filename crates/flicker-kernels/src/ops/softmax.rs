@@ -99,27 +99,31 @@ fn tree<T: Real>(mut lanes: [T; 16], join: impl Fn(T, T) -> T) -> T {
     lanes[0]
 }
 
+/// Folds pairs of elements into 16 lanes, each lane in the order of the elements.
+#[inline(always)]
+fn lanes<T: Real>(x: &[T], y: &[T], start: T, f: impl Fn(T, T, T) -> T) -> [T; 16] {
+    let y = &y[..x.len()];
+    let mut lanes = [start; 16];
+    let full = x.len() / 16 * 16;
+    for (x, y) in x[..full].chunks_exact(16).zip(y[..full].chunks_exact(16)) {
+        for j in 0..16 {
+            lanes[j] = f(lanes[j], x[j], y[j]);
+        }
+    }
+    for j in full..x.len() {
+        lanes[j - full] = f(lanes[j - full], x[j], y[j]);
+    }
+    lanes
+}
+
 kernel! {
     fn softmax_row[T: Real](x: &[T], y: &mut [T]) {
-        let mut largest = [T::LOWEST; 16];
-        for x in x.chunks(16) {
-            for (l, x) in largest.iter_mut().zip(x) {
-                if *x > *l {
-                    *l = *x;
-                }
-            }
-        }
-        let largest = tree(largest, |a, b| if b > a { b } else { a });
+        let larger = |a: T, b: T| if b > a { b } else { a };
+        let largest = tree(lanes(x, x, T::LOWEST, |largest, x, _| larger(largest, x)), larger);
         for (y, x) in y.iter_mut().zip(x) {
             *y = (*x - largest).exp();
         }
-        let mut sums = [T::zero(); 16];
-        for y in y.chunks(16) {
-            for (s, y) in sums.iter_mut().zip(y) {
-                *s += *y;
-            }
-        }
-        let factor = T::one() / tree(sums, |a, b| a + b);
+        let factor = T::one() / tree(lanes(y, y, T::zero(), |sum, y, _| sum + y), |a, b| a + b);
         for y in y {
             *y *= factor;
         }
@@ -128,13 +132,7 @@ kernel! {
 
 kernel! {
     fn gradient_row[T: Real](y: &[T], g: &[T], dx: &mut [T]) {
-        let mut sums = [T::zero(); 16];
-        for (y, g) in y.chunks(16).zip(g.chunks(16)) {
-            for ((s, y), g) in sums.iter_mut().zip(y).zip(g) {
-                *s += *y * *g;
-            }
-        }
-        let dot = tree(sums, |a, b| a + b);
+        let dot = tree(lanes(y, g, T::zero(), |sum, y, g| sum + y * g), |a, b| a + b);
         for ((d, y), g) in dx.iter_mut().zip(y).zip(g) {
             *d = *y * (*g - dot);
         }
