@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// Names of experiments (files in experiments/ without .toml) [default: all]
     names: Vec<String>,
 
-    /// Merges each experiment's [quick] table: shows that all works, judges nothing
+    /// Merges each experiment's `[quick]` table: shows that all works, judges nothing
     #[arg(long)]
     quick: bool,
 

@@ -8,12 +8,12 @@
 //! use candle_core::Device;
 //! use flicker_core::data::Samples;
 //! use flicker_core::run::{Quiet, Run};
-//! use flicker_core::{Config as _, Detector as _, Rng, TrainSet};
+//! use flicker_core::{Config as _, Detector as _, Rng, SampleShape, TrainSet};
 //! use std::sync::Arc;
 //!
 //! # fn main() -> flicker_core::Result<()> {
 //! let device = Device::Cpu;
-//! let normal = Samples::new(10.into(), Rng::new(0).uniforms(64 * 10, 0.0, 1.0))?;
+//! let normal = Samples::new(SampleShape::from(10), Rng::new(0).uniforms(64 * 10, 0.0, 1.0))?;
 //! let config = ae::Config { widths: vec![8, 3], epochs: 2, batch: 16, ..ae::Config::tutorial() };
 //! let mut model = config.build(10.into(), Rng::new(1), &device)?;
 //! model.fit(&TrainSet::of_normal(Arc::new(normal)), &mut Run::new(Rng::new(2), &device, &mut Quiet))?;

@@ -9,12 +9,12 @@
 //! use candle_core::Device;
 //! use flicker_core::data::Samples;
 //! use flicker_core::run::{Quiet, Run};
-//! use flicker_core::{Config as _, Detector as _, Rng, TrainSet};
+//! use flicker_core::{Config as _, Detector as _, Rng, SampleShape, TrainSet};
 //! use std::sync::Arc;
 //!
 //! # fn main() -> flicker_core::Result<()> {
 //! let device = Device::Cpu;
-//! let normal = Samples::new((1, 16, 16).into(), Rng::new(0).uniforms(8 * 256, -1.0, 1.0))?;
+//! let normal = Samples::new(SampleShape::from((1, 16, 16)), Rng::new(0).uniforms(8 * 256, -1.0, 1.0))?;
 //! let config = ganomaly::Config { latent: 8, features: 4, epochs: 1, batch: 4, ..ganomaly::Config::paper() };
 //! let mut model = config.build((1, 16, 16).into(), Rng::new(1), &device)?;
 //! model.fit(&TrainSet::of_normal(Arc::new(normal)), &mut Run::new(Rng::new(2), &device, &mut Quiet))?;
