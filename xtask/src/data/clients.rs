@@ -15,7 +15,7 @@ pub(super) fn fetch(wanted: &Wanted<'_>, origin: &Origin) -> Result<()> {
         match archive::extract(wanted, origin, package, &left) {
             Ok(()) => return Ok(()),
             Err(error) => {
-                say(&format!("{}: {}: {error:#}; fetching it again", wanted.manifest.name, left.display()));
+                say(&format!("{}: {error:#}; fetching it again", wanted.manifest.name));
             }
         }
         fs::remove_file(&left).with_context(|| left.display().to_string())?;
