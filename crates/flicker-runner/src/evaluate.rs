@@ -63,8 +63,14 @@ pub(crate) struct ClassRow {
     pub n: usize,
     /// Share that was flagged.
     pub flagged: f64,
-    /// `None` for normal classes.
+    /// Whether the class counts as abnormal.
+    pub abnormal: bool,
+    /// Against all normals; `None` for normal classes.
     pub auroc: Option<f64>,
+    /// Mean score.
+    pub mean: f64,
+    /// Highest score.
+    pub highest: f32,
 }
 
 /// The ROC point nearest (0, 1): chosen on the test labels, so a report and no threshold.
@@ -186,7 +192,16 @@ pub(crate) fn by_class(test: &TestSet, evaluated: &Evaluated) -> Vec<ClassRow> {
             let abnormal: Vec<bool> = (0..scores.len()).map(|i| i >= normals.len()).collect();
             auroc(&scores, &abnormal).ok()
         });
-        rows.push(ClassRow { class: name.clone(), n: members.len(), flagged, auroc: auroc.flatten() });
+        let scores = || members.iter().map(|&i| evaluated.scores[i]);
+        rows.push(ClassRow {
+            class: name.clone(),
+            n: members.len(),
+            flagged,
+            abnormal: test.abnormal[first],
+            auroc: auroc.flatten(),
+            mean: scores().map(f64::from).sum::<f64>() / members.len() as f64,
+            highest: scores().fold(f32::NEG_INFINITY, f32::max),
+        });
     }
     rows
 }

@@ -29,6 +29,7 @@ pub(super) struct Metrics {
     pub(super) false_alarms: Option<Estimate>,
     pub(super) peak_memory_bytes: Option<u64>,
     pub(super) confusion: Option<Confusion>,
+    pub(super) by_class: Vec<ClassRow>,
     pub(super) nearest_corner: Option<serde_json::Map<String, Value>>,
 }
 
@@ -67,6 +68,19 @@ pub(super) struct Calibration {
     pub(super) method: Method,
     pub(super) threshold: Option<f64>,
     pub(super) n: Option<u64>,
+}
+
+/// How one class of the test fared.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ClassRow {
+    pub(super) class: String,
+    pub(super) n: u64,
+    pub(super) flagged: Option<f64>,
+    pub(super) abnormal: bool,
+    pub(super) auroc: Option<f64>,
+    pub(super) mean: Option<f64>,
+    pub(super) highest: Option<f64>,
 }
 
 /// How the threshold was chosen.
