@@ -1,1 +1,2 @@
-//! Nothing here: the package exists for its one test binary, `src/all.rs`.
+//! Nothing but the README, whose example is compiled with the doc tests; the tests are in `src/all.rs`.
+#![doc = include_str!("../../README.md")]
