@@ -1,5 +1,6 @@
 //! The one test binary: everything that needs more than one crate.
 
 mod conformance;
+mod experiments;
 mod parity;
 mod programs;

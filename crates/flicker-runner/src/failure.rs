@@ -63,3 +63,17 @@ impl From<anyhow::Error> for Failure {
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backtrace_of_candle_is_not_shown() {
+        let error = candle_core::Error::Msg("the shapes differ".into()).bt();
+        let failure = Failure::from(Error::Candle(error));
+        assert_eq!(failure.to_string(), "the shapes differ");
+        let long = Failure::from(Error::Candle(candle_core::Error::Msg("what\n   0: backtrace".into())));
+        assert_eq!(long.to_string(), "what");
+    }
+}

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Picture, grid};
-use crate::report::write_atomically;
+use flicker_core::file::write_whole;
 
 /// A row of samples with one thing in common: the most abnormal, the false alarms …
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ pub fn write_gallery(run_dir: &Path, strips: &[Strip]) -> Result<()> {
         let items = items.map(|(i, item)| write_item(run_dir, s, i, item)).collect::<Result<_>>()?;
         file.strips.push(StripEntry { title: strip.title.clone(), note: strip.note.clone(), items });
     }
-    write_atomically(&run_dir.join("gallery.json"), &serde_json::to_vec_pretty(&file)?)
+    Ok(write_whole(&run_dir.join("gallery.json"), &serde_json::to_vec_pretty(&file)?)?)
 }
 
 /// Writes a sheet of pictures as `samples/KIND-EPOCH.png` (the epoch with four digits) and says where.
@@ -101,7 +101,7 @@ pub fn write_samples(
     let kind: String = kind.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let path = run_dir.join("samples").join(format!("{kind}-{epoch:04}.png"));
     fs::create_dir_all(run_dir.join("samples")).with_context(|| path.display().to_string())?;
-    write_atomically(&path, &bytes)?;
+    write_whole(&path, &bytes)?;
     Ok(path)
 }
 
@@ -110,7 +110,7 @@ fn write_item(run_dir: &Path, strip: usize, index: usize, item: &Item) -> Result
     for (k, (name, picture)) in item.images.iter().enumerate() {
         let file = format!("gallery/{strip}-{index:02}-{k}.png");
         let bytes = picture.to_png().with_context(|| format!("gallery: sample {}, {name}", item.id))?;
-        write_atomically(&run_dir.join(&file), &bytes)?;
+        write_whole(&run_dir.join(&file), &bytes)?;
         images.push(ImageEntry { name: name.clone(), file });
     }
     let score = item.score.is_finite().then_some(item.score);

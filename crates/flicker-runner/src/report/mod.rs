@@ -5,7 +5,6 @@
 //! section is a function from what was read to HTML (see `sections`), so that a later one (contributions of columns, maps)
 //! is one more function in one list.
 
-mod atomic;
 mod folder;
 mod format;
 mod images;
@@ -21,10 +20,9 @@ mod fixture;
 mod tests;
 
 use anyhow::{Context, Result, ensure};
+use flicker_core::file::write_whole;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-pub(crate) use atomic::write_atomically;
 
 /// Writes `pictures/*.svg` and `report.html` into the run folder from what lies there, and says where the page is.
 ///
@@ -38,9 +36,9 @@ pub fn write(run_dir: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&pictures).with_context(|| pictures.display().to_string())?;
     for chart in charts.all() {
         let path = pictures.join(format!("{}.svg", chart.slug));
-        write_atomically(&path, chart.standalone().as_bytes())?;
+        write_whole(&path, chart.standalone().as_bytes())?;
     }
     let path = run_dir.join("report.html");
-    write_atomically(&path, page::page(&folder, &charts).into_string().as_bytes())?;
+    write_whole(&path, page::page(&folder, &charts).into_string().as_bytes())?;
     Ok(path)
 }

@@ -1,0 +1,44 @@
+//! The experiments agree with the published numbers in the code, and none is forgotten by the README of their folder.
+
+use std::path::{Path, PathBuf};
+use toml::Table;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the package lies in the workspace")
+        .join("experiments")
+}
+
+fn experiment(name: &str) -> Table {
+    let path = folder().join(format!("{name}.toml"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn config<C: serde::de::DeserializeOwned>(name: &str) -> C {
+    experiment(name)["config"].clone().try_into().unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn published_numbers_are_those_of_the_code() {
+    for digit in 0..10 {
+        let name = format!("ganomaly-mnist-paper-{digit}");
+        assert_eq!(config::<ganomaly::Config>(&name), ganomaly::Config::paper());
+        assert_eq!(experiment(&name)["data"]["protocol"]["abnormal"][0].as_integer(), Some(digit));
+    }
+    assert_eq!(config::<ganomaly::Config>("ganomaly-mnist-2"), ganomaly::Config::small());
+    assert_eq!(config::<ae::Config>("ae-mnist-noise-tutorial"), ae::Config::tutorial());
+    assert_eq!(config::<ae::Config>("ae-mnist-noise"), ae::Config::steady());
+}
+
+#[test]
+fn every_experiment_is_named_after_its_file() {
+    for entry in std::fs::read_dir(folder()).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            assert_eq!(experiment(&stem)["name"].as_str(), Some(stem.as_str()));
+        }
+    }
+}
