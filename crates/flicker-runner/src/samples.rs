@@ -214,9 +214,11 @@ fn make(
         let rng = rng.fork("made").fork(&made.name);
         sets.test.push((made.name.clone(), one_set(made, dataset, &normals, prepare, rng.fork("test"))?));
         if made.watch {
+            // What is watched decides nothing, so it may be smaller than what is tested.
+            let watched = Made { n: made.n.min(split.validation.len()), ..made.clone() };
             sets.watch.push((
                 made.name.clone(),
-                one_set(made, dataset, &split.validation, prepare, rng.fork("watch"))?,
+                one_set(&watched, dataset, &split.validation, prepare, rng.fork("watch"))?,
             ));
         }
     }
