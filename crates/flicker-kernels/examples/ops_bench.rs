@@ -14,7 +14,8 @@ fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
     let [_, names, seconds] = &args[..] else { candle_core::bail!("usage: ops_bench NAME,NAME… SECONDS") };
     let seconds: f64 = seconds.parse().map_err(candle_core::Error::wrap)?;
-    let rows = names.split(',').map(|name| measure(name, seconds)).collect::<Result<Vec<_>>>()?;
+    let rows =
+        rayon::scope(|_| names.split(',').map(|name| measure(name, seconds)).collect::<Result<Vec<_>>>())?;
     println!("{{{}}}", rows.join(", "));
     Ok(())
 }

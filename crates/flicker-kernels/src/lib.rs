@@ -6,7 +6,10 @@
 
 mod allocator;
 mod conv;
+mod linger;
+mod matmul;
 mod ops;
+mod panels;
 mod product;
 mod simd;
 mod threads;
@@ -14,4 +17,5 @@ mod transpose;
 
 pub use allocator::{keep_freed_memory, leave_threads_to_rayon, prepare_process};
 pub use conv::{ConvSpec, conv_transpose2d, conv2d, conv2d_weight_grad};
+pub use linger::in_pool;
 pub use ops::*;

@@ -1,5 +1,6 @@
 //! Sharing work among rayon's threads, and scratch memory that is kept from call to call.
 
+use crate::linger::awake;
 use crate::simd::Element;
 use rayon::prelude::*;
 use std::marker::PhantomData;
@@ -14,7 +15,7 @@ pub(crate) fn for_each(n: usize, work: usize, f: impl Fn(usize) + Sync + Send) {
     if n <= 1 || work < SERIAL_WORK || rayon::current_num_threads() == 1 {
         (0..n).for_each(f);
     } else {
-        (0..n).into_par_iter().with_max_len(1).for_each(f);
+        awake(|| (0..n).into_par_iter().with_max_len(1).for_each(f));
     }
 }
 

@@ -29,7 +29,9 @@ pub fn train<C: Config>(default: &str) -> ExitCode {
         Ok(args) => args,
         Err(error) => error.exit(), // clap's own text; code 2 for an error, 0 for --help
     };
-    match run::<C>(&args, default) {
+    let done = use_threads(args.threads)
+        .and_then(|threads| flicker_core::in_pool(|| run::<C>(&args, default, threads)));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             say(&format!("error: {failure}"));
@@ -38,12 +40,12 @@ pub fn train<C: Config>(default: &str) -> ExitCode {
     }
 }
 
-fn run<C: Config>(args: &Args, default: &str) -> Result<(), Failure> {
+fn run<C: Config>(args: &Args, default: &str, threads: usize) -> Result<(), Failure> {
     let experiment = read_experiment::<C>(args, default)?;
     if args.print_config {
         return print_config(&experiment);
     }
-    let (device, threads) = (device(&args.device)?, use_threads(args.threads)?);
+    let device = device(&args.device)?;
     let job = Job { seed: args.seed.unwrap_or(experiment.seeds[0]), device, threads, begun: Instant::now() };
     let root = args.data.clone().unwrap_or_else(flicker_manifest::data_root);
     if !args.quiet {

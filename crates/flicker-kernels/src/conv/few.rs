@@ -3,8 +3,8 @@
 
 use super::forward::TERMS;
 use super::geometry::{Geometry, Phase};
-use super::panels::Panels;
 use super::source::{Chunk, Layout, load};
+use crate::panels::Panels;
 use crate::product::Product;
 use crate::simd::{Element, Isa};
 use crate::threads::{Scratch, Shared, for_each};

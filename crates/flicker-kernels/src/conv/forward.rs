@@ -1,8 +1,8 @@
 //! The convolution itself, and the products over gathered pixels that the gradient of the input shares with it.
 
 use super::geometry::{Gather, Geometry};
-use super::panels::{Cut, Panels};
 use super::source::{Chunk, Layout, load};
+use crate::panels::{Cut, Panels};
 use crate::product::Product;
 use crate::simd::{Element, Isa};
 use crate::threads::{Scratch, Shared, for_each};

@@ -6,9 +6,9 @@
 
 use super::forward::{Channels, Part, Sums, each_chunk};
 use super::geometry::{Geometry, Phase, phases};
-use super::panels::{Cut, Panels};
 use super::source::Chunk;
 use super::{few, scatter};
+use crate::panels::{Cut, Panels};
 use crate::simd::{Element, Isa};
 use crate::threads::{Scratch, Shared};
 use crate::transpose::transpose;

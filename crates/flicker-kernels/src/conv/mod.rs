@@ -11,7 +11,6 @@ mod forward;
 mod geometry;
 mod input_grad;
 mod op;
-mod panels;
 #[cfg(test)]
 mod reference;
 mod scatter;

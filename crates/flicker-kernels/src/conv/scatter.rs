@@ -3,7 +3,7 @@
 
 use super::forward::{Part, each_chunk};
 use super::geometry::{Gather, Geometry, Phase, Reach};
-use super::panels::{Cut, Panels};
+use crate::panels::{Cut, Panels};
 use crate::simd::{Element, Isa};
 use crate::threads::Shared;
 use std::ops::Range;

@@ -4,8 +4,8 @@
 //! sum, so the bytes do not depend on their number.
 
 use super::geometry::{Gather, Geometry};
-use super::panels::{Cut, Panels, zero_unused};
 use super::source::{Chunk, Layout, pad};
+use crate::panels::{Cut, Panels, zero_unused};
 use crate::product::Product;
 use crate::simd::{Element, Isa};
 use crate::threads::{Scratch, Shared, for_each};

@@ -3,11 +3,13 @@
 
 use super::activation::{Activation, activate, forward_in_place, with_type};
 use super::adapter::{Op1, Op2, Op3, View, apply1, apply2, apply3, fast};
-use super::parallel::{GRAIN, Shared, for_each, unset};
+use super::parallel::{Shared, for_each, unset};
 use super::real::Real;
 use super::simd::kernel;
+use crate::matmul::{self, Matrix};
+use crate::simd::Isa;
 use candle_core::{Result, Shape, Tensor, bail};
-use gemm::Parallelism;
+use std::ops::Range;
 
 /// `act(x wᵀ + b)` for x (…, K), w (N, K) and b (N): (…, N).
 ///
@@ -83,12 +85,10 @@ impl Op3 for Linear {
     const NAME: &'static str = "linear";
 
     fn forward<T: Real>(&self, [x, w, b]: [View<'_, T>; 3]) -> Result<(Vec<T>, Shape)> {
-        let (mut y, shape) = product(x, w, false, true)?;
-        with_type!(self.0, T, act => by_rows(&mut y, b.data.len(), |rows| {
-            add_row(rows, b.data);
-            forward_in_place(act, rows);
-        }));
-        Ok((y, shape))
+        with_type!(self.0, T, act => product(x, w, MatMul { a_t: false, b_t: true }, |part, columns| {
+            add_row(part, &b.data[columns]);
+            forward_in_place(act, part);
+        }))
     }
 
     fn backward(&self, [x, w, b]: [&Tensor; 3], y: &Tensor, g: &Tensor) -> Result<[Option<Tensor>; 3]> {
@@ -109,7 +109,7 @@ impl Op2 for MatMul {
     const NAME: &'static str = "matmul";
 
     fn forward<T: Real>(&self, a: View<'_, T>, b: View<'_, T>) -> Result<(Vec<T>, Shape)> {
-        product(a, b, self.a_t, self.b_t)
+        product(a, b, *self, |_, _| ())
     }
 
     fn backward(&self, a: &Tensor, b: &Tensor, _: &Tensor, g: &Tensor) -> Result<[Option<Tensor>; 2]> {
@@ -128,7 +128,13 @@ impl Op2 for MatMul {
     }
 }
 
-fn product<T: Real>(a: View<'_, T>, b: View<'_, T>, a_t: bool, b_t: bool) -> Result<(Vec<T>, Shape)> {
+/// The product of two matrices, either transposed first, each part of a row passed to `finish` with its columns.
+fn product<T: Real>(
+    a: View<'_, T>,
+    b: View<'_, T>,
+    MatMul { a_t, b_t }: MatMul,
+    finish: impl Fn(&mut [T], Range<usize>) + Sync + Send,
+) -> Result<(Vec<T>, Shape)> {
     let (&[a0, a1], &[b0, b1]) = (a.dims, b.dims) else {
         bail!("matmul: expected two matrices, got {:?} and {:?}", a.dims, b.dims);
     };
@@ -137,41 +143,10 @@ fn product<T: Real>(a: View<'_, T>, b: View<'_, T>, a_t: bool, b_t: bool) -> Res
     if k != k2 {
         bail!("matmul: expected inner dimensions to agree, got {:?} and {:?}", a.dims, b.dims);
     }
-    if k == 0 {
-        return Ok((vec![T::zero(); m * n], (m, n).into()));
-    }
+    let a = Matrix { data: a.data, strides: if a_t { (1, a1) } else { (a1, 1) } };
+    let b = Matrix { data: b.data, strides: if b_t { (1, b1) } else { (b1, 1) } };
     let mut c = unset(m * n);
-    // Row and column strides of each factor as it enters the product.
-    let (a_rs, a_cs) = if a_t { (1, a1) } else { (a1, 1) };
-    let (b_rs, b_cs) = if b_t { (1, b1) } else { (b1, 1) };
-    let threads = rayon::current_num_threads();
-    let parallel = threads > 1 && m * n * k > 16 * GRAIN;
-    let parallelism = if parallel { Parallelism::Rayon(threads) } else { Parallelism::None };
-    // SAFETY: a, b and c hold m·k, k·n and m·n elements (checked above, a view is contiguous) and the strides stay
-    // inside; c is exclusive, and is not read because `read_dst` is false.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            1,
-            n as isize,
-            false,
-            a.data.as_ptr(),
-            a_cs as isize,
-            a_rs as isize,
-            b.data.as_ptr(),
-            b_cs as isize,
-            b_rs as isize,
-            T::zero(),
-            T::one(),
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
+    matmul::matmul(Isa::best(), (m, k, n), a, b, &mut c, finish);
     Ok((c, (m, n).into()))
 }
 

@@ -3,6 +3,7 @@
 //! Every task writes a place of its own and sums what belongs to it in an order that depends on the shapes alone, so
 //! the bytes of a result do not depend on the number of threads.
 
+use crate::linger::awake;
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
@@ -59,7 +60,7 @@ pub(crate) fn for_each(n: usize, work: usize, task: impl Fn(usize) + Sync + Send
     if jobs < 2 || rayon::current_num_threads() == 1 {
         (0..n).for_each(task);
     } else {
-        (0..jobs).into_par_iter().for_each(|j| (n * j / jobs..n * (j + 1) / jobs).for_each(&task));
+        awake(|| (0..jobs).into_par_iter().for_each(|j| (n * j / jobs..n * (j + 1) / jobs).for_each(&task)));
     }
 }
 
@@ -72,8 +73,10 @@ pub(crate) fn fill<T: Send>(y: &mut [T], piece: impl Fn(usize, &mut [T]) + Sync 
         y.chunks_mut(PIECE).enumerate().for_each(|(i, part)| piece(i * PIECE, part));
     } else {
         let wide = y.len().div_ceil(4 * rayon::current_num_threads()).max(GRAIN).next_multiple_of(PIECE);
-        y.par_chunks_mut(wide).enumerate().for_each(|(i, y)| {
-            y.chunks_mut(PIECE).enumerate().for_each(|(j, part)| piece(i * wide + j * PIECE, part));
+        awake(|| {
+            y.par_chunks_mut(wide).enumerate().for_each(|(i, y)| {
+                y.chunks_mut(PIECE).enumerate().for_each(|(j, part)| piece(i * wide + j * PIECE, part));
+            });
         });
     }
 }

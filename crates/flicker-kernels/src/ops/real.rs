@@ -1,12 +1,13 @@
 //! The two element types of the fast paths, f32 and f64, and exponentials that the compiler can vectorise.
 
-use candle_core::{CpuStorage, Result, WithDType, bail};
+use crate::simd::Element;
+use candle_core::{CpuStorage, Result, bail};
 
 /// An element of a fast path.
 ///
 /// The f32 exponentials are branch-free polynomials with an error of about two units in the last place; those of f64
 /// are the standard library's.
-pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
+pub(crate) trait Real: Element + std::ops::Neg<Output = Self> {
     /// Negative infinity.
     const LOWEST: Self;
     /// The elements of a storage of this type.

@@ -10,69 +10,69 @@ const PIECE: usize = 32;
 
 /// How `columns` columns are cut into panels.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cut {
-    pub(super) columns: usize,
+pub(crate) struct Cut {
+    pub(crate) columns: usize,
     lanes: usize,
 }
 
 impl Cut {
-    pub(super) fn new<T: Element>(isa: Isa, columns: usize) -> Self {
+    pub(crate) fn new<T: Element>(isa: Isa, columns: usize) -> Self {
         Self { columns, lanes: isa.lanes::<T>() }
     }
 
-    pub(super) fn panels(self) -> usize {
+    pub(crate) fn panels(self) -> usize {
         self.columns.div_ceil(2 * self.lanes)
     }
 
     /// First column of panel `j`.
-    pub(super) fn first(self, j: usize) -> usize {
+    pub(crate) fn first(self, j: usize) -> usize {
         j * 2 * self.lanes
     }
 
     /// Columns of the matrix in panel `j`.
-    pub(super) fn used(self, j: usize) -> usize {
+    pub(crate) fn used(self, j: usize) -> usize {
         (self.columns - self.first(j)).min(2 * self.lanes)
     }
 
     /// Stored columns of panel `j`: one or two vectors.
-    pub(super) fn width(self, j: usize) -> usize {
+    pub(crate) fn width(self, j: usize) -> usize {
         if self.used(j) > self.lanes { 2 * self.lanes } else { self.lanes }
     }
 
     /// Stored columns of all panels.
-    pub(super) fn stored(self) -> usize {
+    pub(crate) fn stored(self) -> usize {
         let last = self.panels() - 1;
         self.first(last) + self.width(last)
     }
 }
 
 /// A matrix of `rows` × `cut.columns` numbers in panels.
-pub(super) struct Panels<T: Element> {
+pub(crate) struct Panels<T: Element> {
     data: Scratch<T>,
-    pub(super) rows: usize,
-    pub(super) cut: Cut,
+    pub(crate) rows: usize,
+    pub(crate) cut: Cut,
 }
 
 impl<T: Element> Panels<T> {
     /// An unfilled matrix.
-    pub(super) fn new(isa: Isa, rows: usize, columns: usize) -> Self {
+    pub(crate) fn new(isa: Isa, rows: usize, columns: usize) -> Self {
         let cut = Cut::new::<T>(isa, columns);
         Self { data: Scratch::new(rows * cut.stored()), rows, cut }
     }
 
     /// Rows `rows` of panel `j`.
-    pub(super) fn part(&self, j: usize, rows: std::ops::Range<usize>) -> &[T] {
+    pub(crate) fn part(&self, j: usize, rows: std::ops::Range<usize>) -> &[T] {
         let (start, width) = (self.rows * self.cut.first(j), self.cut.width(j));
         &self.data[start + rows.start * width..start + rows.end * width]
     }
 
     /// Everything, for writing.
-    pub(super) fn shared(&mut self) -> Shared<'_, T> {
+    pub(crate) fn shared(&mut self) -> Shared<'_, T> {
         Shared::new(&mut self.data)
     }
 
     /// Fills each panel, in parallel, by `fill(first column, used columns, stored width, panel)`.
-    pub(super) fn fill(&mut self, fill: impl Fn(usize, usize, usize, &mut [T]) + Sync + Send) {
+    pub(crate) fn fill(&mut self, fill: impl Fn(usize, usize, usize, &mut [T]) + Sync + Send) {
         let (rows, cut) = (self.rows, self.cut);
         let shared = self.shared();
         for_each(cut.panels(), rows * cut.columns * 4, |j| {
@@ -84,7 +84,7 @@ impl<T: Element> Panels<T> {
     }
 
     /// The weights of one group as (channel, tap) × output channel.
-    pub(super) fn forward_weights(isa: Isa, w: &[T], c_out: usize, terms: usize) -> Self {
+    pub(crate) fn forward_weights(isa: Isa, w: &[T], c_out: usize, terms: usize) -> Self {
         let mut panels = Self::new(isa, terms, c_out);
         panels.fill(|first, used, width, panel| {
             zero_unused(panel, used, width);
@@ -96,7 +96,7 @@ impl<T: Element> Panels<T> {
 
     /// The weights of one group, for each phase as (output channel, tap of the phase) × input channel; `phases` holds the
     /// numbers of each phase's taps.
-    pub(super) fn backward_weights(
+    pub(crate) fn backward_weights(
         isa: Isa,
         w: &[T],
         (c_out, c_in, taps): (usize, usize, usize),
@@ -130,7 +130,7 @@ impl<T: Element> Panels<T> {
     }
 
     /// The weights of one group as output channel × (input channel, tap), as they are stored.
-    pub(super) fn plain_weights(isa: Isa, w: &[T], c_out: usize, columns: usize) -> Self {
+    pub(crate) fn plain_weights(isa: Isa, w: &[T], c_out: usize, columns: usize) -> Self {
         let mut panels = Self::new(isa, c_out, columns);
         panels.fill(|first, used, width, panel| {
             zero_unused(panel, used, width);
@@ -143,7 +143,7 @@ impl<T: Element> Panels<T> {
 }
 
 /// Writes zeros to the columns from `used` on.
-pub(super) fn zero_unused<T: Element>(panel: &mut [T], used: usize, width: usize) {
+pub(crate) fn zero_unused<T: Element>(panel: &mut [T], used: usize, width: usize) {
     if used < width {
         panel.chunks_exact_mut(width).for_each(|row| row[used..].fill(T::default()));
     }

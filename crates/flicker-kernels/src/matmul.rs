@@ -1,0 +1,192 @@
+//! The product of two matrices of any strides, by the inner loop of the convolutions: the left factor is read in place,
+//! the right one is packed in panels, and what follows the product is done while its rows are in the cache.
+
+use crate::panels::{Panels, zero_unused};
+use crate::product::Product;
+use crate::simd::{Element, Isa};
+use crate::threads::{Scratch, Shared, for_each};
+use crate::transpose::{Strided, transpose, transpose_raw};
+use std::ops::Range;
+
+/// Rows of the result that one task takes with one panel: eight tiles.
+const ROWS: usize = 96;
+/// Terms of the sum that are worked on together; the same everywhere, so that the bytes of a row do not depend on the others.
+const TERMS: usize = 256;
+
+/// A matrix in memory: number (i, j) lies at `i · strides.0 + j · strides.1`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) strides: (usize, usize),
+}
+
+impl<T: Element> Matrix<'_, T> {
+    fn transposed(self) -> Self {
+        Self { strides: (self.strides.1, self.strides.0), ..self }
+    }
+
+    /// Its `rows` × `columns` numbers in panels.
+    fn packed(self, isa: Isa, rows: usize, columns: usize) -> Panels<T> {
+        let mut panels = Panels::new(isa, rows, columns);
+        let (data, (by_row, by_column)) = (self.data, self.strides);
+        panels.fill(|first, used, width, panel| {
+            zero_unused(panel, used, width);
+            if by_row == 1 {
+                return transpose(isa, (&data[first * by_column..], by_column), (panel, width), (used, rows));
+            }
+            for (i, row) in panel.chunks_exact_mut(width).enumerate() {
+                let from = &data[i * by_row + first * by_column..];
+                if by_column == 1 {
+                    row[..used].copy_from_slice(&from[..used]);
+                } else {
+                    row[..used]
+                        .iter_mut()
+                        .zip(from.iter().step_by(by_column))
+                        .for_each(|(to, &from)| *to = from);
+                }
+            }
+        });
+        panels
+    }
+}
+
+/// Writes the product of `a` (m × k) and `b` (k × n) to `out`, row by row, after `finish(part of a row, its columns)` has
+/// passed over each part.
+///
+/// Where `b` would have to be transposed and `a` is the smaller one, the transposed product is computed instead, with `b` in
+/// place; each number is the same sum in the same order either way.
+pub(crate) fn matmul<T: Element>(
+    isa: Isa,
+    (m, k, n): (usize, usize, usize),
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    out: &mut [T],
+    finish: impl Fn(&mut [T], Range<usize>) + Sync + Send,
+) {
+    assert_eq!(out.len(), m * n, "result of another size");
+    if out.is_empty() {
+        return;
+    }
+    if k == 0 {
+        out.fill(T::default());
+        return out.chunks_exact_mut(n).for_each(|row| finish(row, 0..n));
+    }
+    let out = Shared::new(out);
+    if b.strides.1 != 1 && m <= n {
+        return each_block(isa, (n, k, m), b.transposed(), a.transposed(), |columns, rows, sums, width| {
+            let from = Strided { start: sums.as_ptr(), stride: width };
+            let start = rows.start * n + columns.start;
+            let to = Strided { start: out.block(start, n, (rows.len(), columns.len())), stride: n };
+            // SAFETY: `sums` has `columns.len()` rows of `width` numbers, `block` has checked the other side, and this block
+            // of the result belongs to this task alone.
+            unsafe { transpose_raw(isa, from, to, (columns.len(), rows.len())) };
+            for row in rows {
+                // SAFETY: as above.
+                finish(unsafe { out.part(row * n + columns.start..row * n + columns.end) }, columns.clone());
+            }
+        });
+    }
+    each_block(isa, (m, k, n), a, b, |rows, columns, sums, width| {
+        for (row, sums) in rows.zip(sums.chunks_exact(width)) {
+            // SAFETY: this part of this row belongs to this task alone.
+            let to = unsafe { out.part(row * n + columns.start..row * n + columns.end) };
+            to.copy_from_slice(&sums[..columns.len()]);
+            finish(to, columns.clone());
+        }
+    });
+}
+
+/// Calls `store(rows, columns, sums, width of a row of sums)` for blocks that together cover the product.
+fn each_block<T: Element>(
+    isa: Isa,
+    (m, k, n): (usize, usize, usize),
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    store: impl Fn(Range<usize>, Range<usize>, &[T], usize) + Sync + Send,
+) {
+    let panels = b.packed(isa, k, n);
+    let rows: Vec<usize> = (0..m).map(|i| i * a.strides.0).collect();
+    let terms: Vec<usize> = (0..k).map(|s| s * a.strides.1).collect();
+    let blocks = m.div_ceil(ROWS);
+    for_each(panels.cut.panels() * blocks, m * n * k, |task| {
+        let (j, block) = (task / blocks, task % blocks);
+        let (first, width) = (panels.cut.first(j), panels.cut.width(j));
+        let range = block * ROWS..m.min((block + 1) * ROWS);
+        let mut sums = Scratch::new(range.len() * width);
+        for start in (0..k).step_by(TERMS) {
+            let part = start..k.min(start + TERMS);
+            let product = Product {
+                a: a.data,
+                rows: &rows[range.clone()],
+                sums: &terms[part.clone()],
+                b: panels.part(j, part),
+                out: &mut sums,
+                width,
+                add: start > 0,
+            };
+            T::multiply(isa, product);
+        }
+        store(range, first..first + panels.cut.used(j), &sums, width);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(n: usize, step: f64) -> Vec<f64> {
+        (0..n).map(|i| (i as f64 * step).sin()).collect()
+    }
+
+    #[test]
+    fn as_the_definition_says() {
+        for isa in Isa::available() {
+            for (m, k, n) in [(1, 1, 1), (65, 300, 40), (13, 7, 130), (100, 520, 3), (2, 0, 3), (200, 16, 33)]
+            {
+                for (a_t, b_t) in [(false, false), (false, true), (true, false), (true, true)] {
+                    let (a, b) = (numbers(m * k, 1.3), numbers(k * n, 0.7));
+                    let left = Matrix { data: &a, strides: if a_t { (1, m) } else { (k, 1) } };
+                    let right = Matrix { data: &b, strides: if b_t { (1, k) } else { (n, 1) } };
+                    let mut out = vec![f64::NAN; m * n];
+                    matmul(isa, (m, k, n), left, right, &mut out, |part, columns| {
+                        part.iter_mut().zip(columns).for_each(|(y, j)| *y += j as f64);
+                    });
+                    for (at, &y) in out.iter().enumerate() {
+                        let (i, j) = (at / n, at % n);
+                        let term = |s: usize| {
+                            a[i * left.strides.0 + s * left.strides.1]
+                                * b[s * right.strides.0 + j * right.strides.1]
+                        };
+                        let exact = (0..k).map(term).sum::<f64>() + j as f64;
+                        assert!(
+                            (y - exact).abs() < 1e-12 * (k + 1) as f64,
+                            "{isa:?} {m} {k} {n} {a_t} {b_t}: {y} {exact}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_does_not_depend_on_the_others() {
+        let (k, n) = (300, 40);
+        let (a, b) = (numbers(65 * k, 1.3), numbers(k * n, 0.7));
+        for b_t in [false, true] {
+            let right = Matrix { data: &b, strides: if b_t { (1, k) } else { (n, 1) } };
+            let rows = |m: usize| {
+                let mut out = vec![0.0; m * n];
+                matmul(
+                    Isa::best(),
+                    (m, k, n),
+                    Matrix { data: &a, strides: (k, 1) },
+                    right,
+                    &mut out,
+                    |_, _| (),
+                );
+                out
+            };
+            assert_eq!(rows(65)[..n], rows(1));
+        }
+    }
+}
