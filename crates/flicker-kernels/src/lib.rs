@@ -16,6 +16,6 @@ mod threads;
 mod transpose;
 
 pub use allocator::{keep_freed_memory, leave_threads_to_rayon, prepare_process};
-pub use conv::{ConvSpec, conv_transpose2d, conv2d, conv2d_weight_grad};
+pub use conv::{ConvSpec, conv_transpose2d, conv2d, conv2d_bias, conv2d_weight_grad};
 pub use linger::in_pool;
 pub use ops::*;

@@ -61,7 +61,7 @@ pub(crate) fn matmul<T: Element>(
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     out: &mut [T],
-    finish: impl Fn(&mut [T], Range<usize>) + Sync + Send,
+    finish: &(dyn Fn(&mut [T], Range<usize>) + Sync),
 ) {
     assert_eq!(out.len(), m * n, "result of another size");
     if out.is_empty() {
@@ -148,7 +148,7 @@ mod tests {
                     let left = Matrix { data: &a, strides: if a_t { (1, m) } else { (k, 1) } };
                     let right = Matrix { data: &b, strides: if b_t { (1, k) } else { (n, 1) } };
                     let mut out = vec![f64::NAN; m * n];
-                    matmul(isa, (m, k, n), left, right, &mut out, |part, columns| {
+                    matmul(isa, (m, k, n), left, right, &mut out, &|part, columns| {
                         part.iter_mut().zip(columns).for_each(|(y, j)| *y += j as f64);
                     });
                     for (at, &y) in out.iter().enumerate() {
@@ -182,7 +182,7 @@ mod tests {
                     Matrix { data: &a, strides: (k, 1) },
                     right,
                     &mut out,
-                    |_, _| (),
+                    &|_, _| (),
                 );
                 out
             };

@@ -51,7 +51,21 @@ impl Conv2d {
     /// # Errors
     /// If the shape is another.
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        biased(flicker_kernels::conv2d(xs, &self.weight, &self.spec)?, self.bias.as_ref())
+        self.forward_then(xs, Activation::None)
+    }
+
+    /// [`Conv2d::forward`] and an activation; with a bias, in one pass.
+    ///
+    /// # Errors
+    /// If the shape is another.
+    pub fn forward_then(&self, xs: &Tensor, activation: Activation) -> Result<Tensor> {
+        Ok(match &self.bias {
+            Some(bias) => flicker_kernels::conv2d_bias(xs, &self.weight, bias, &self.spec, activation)?,
+            None => flicker_kernels::activate(
+                &flicker_kernels::conv2d(xs, &self.weight, &self.spec)?,
+                activation,
+            )?,
+        })
     }
 }
 
@@ -106,13 +120,9 @@ impl ConvTranspose2d {
     /// If the shape is another.
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
         let ys = flicker_kernels::conv_transpose2d(xs, &self.weight, &self.spec, self.output_padding)?;
-        biased(ys, self.bias.as_ref())
+        Ok(match &self.bias {
+            Some(bias) => flicker_kernels::bias_add(&ys, bias, Activation::None)?,
+            None => ys,
+        })
     }
-}
-
-fn biased(ys: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    Ok(match bias {
-        Some(bias) => flicker_kernels::bias_add(&ys, bias, Activation::None)?,
-        None => ys,
-    })
 }

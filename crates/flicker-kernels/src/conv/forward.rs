@@ -48,8 +48,15 @@ impl<T: Element> Sums<T> {
     }
 }
 
-/// `y = x ∗ w`; every number of `y` is written.
-pub(super) fn forward<T: Element>(isa: Isa, g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
+/// `y = x ∗ w`; every number of `y` is written, and then passed over once by `finish(channel, part of its plane)`.
+pub(super) fn forward<T: Element>(
+    isa: Isa,
+    g: &Geometry,
+    x: &[T],
+    w: &[T],
+    y: &mut [T],
+    finish: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
     let gather = Gather::forward(g);
     let y = Shared::new(y);
     let weights_len = g.c_out * gather.terms();
@@ -59,7 +66,7 @@ pub(super) fn forward<T: Element>(isa: Isa, g: &Geometry, x: &[T], w: &[T], y: &
         let parts = [Part { gather: gather.clone(), weights }];
         each_chunk(isa, (g.batch, group), x, &parts, true, |chunk, panels, sums| {
             let channels = Channels { group, n_groups: g.groups, per_group: g.c_out, size: g.size_out };
-            channels.store(isa, chunk, panels, &sums[0], &y);
+            channels.store(isa, chunk, panels, &sums[0], &y, finish);
         });
     }
 }
@@ -73,7 +80,7 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    /// Writes the sums of a chunk to where they belong.
+    /// Writes the sums of a chunk to where they belong, then calls `finish(channel, its points)`.
     pub(super) fn store<T: Element>(
         &self,
         isa: Isa,
@@ -81,20 +88,26 @@ impl Channels {
         panels: Range<usize>,
         sums: &Sums<T>,
         to: &Shared<'_, T>,
+        finish: &dyn Fn(usize, &mut [T]),
     ) {
         let plane = self.size.0 * self.size.1;
         let points = chunk.rows.len() * self.size.1;
         for (i, image) in chunk.images.clone().enumerate() {
             for j in panels.clone() {
                 let ((from, width), used) = (sums.panel(j), sums.cut.used(j));
-                let channel = (image * self.n_groups + self.group) * self.per_group + sums.cut.first(j);
-                let start = channel * plane + chunk.rows.start * self.size.1;
+                let channel = self.group * self.per_group + sums.cut.first(j);
+                let start = (image * self.n_groups * self.per_group + channel) * plane
+                    + chunk.rows.start * self.size.1;
                 let from = &from[i * points * width..][..points * width];
                 let from = Strided { start: from.as_ptr(), stride: width };
-                let to = Strided { start: to.block(start, plane, (used, points)), stride: plane };
+                let block = Strided { start: to.block(start, plane, (used, points)), stride: plane };
                 // SAFETY: `from` has `points` rows of `width` numbers, `block` has checked the other side, and these
                 // images, channels and rows belong to this task alone.
-                unsafe { transpose_raw(isa, from, to, (points, used)) };
+                unsafe { transpose_raw(isa, from, block, (points, used)) };
+                for n in 0..used {
+                    // SAFETY: as above.
+                    finish(channel + n, unsafe { to.part(start + n * plane..start + n * plane + points) });
+                }
             }
         }
     }

@@ -60,7 +60,7 @@ impl Store<'_> {
         if g.stride == (1, 1) {
             let channels =
                 Channels { group: self.group, n_groups: g.groups, per_group: g.c_in, size: g.size_in };
-            return channels.store(self.isa, chunk, panels, &sums[0], dx);
+            return channels.store(self.isa, chunk, panels, &sums[0], dx, &|_, _| ());
         }
         for j in panels {
             // Channel-first copies of each phase: channels × points.

@@ -5,6 +5,7 @@
 //! On the CPU, f32 and f64 take the kernels of this module; every other device or number type takes a composition of
 //! candle's own operators whose gradients are right (`composition`).
 
+mod biased;
 mod composition;
 mod few;
 mod forward;
@@ -19,8 +20,10 @@ mod source;
 mod tests;
 mod weight_grad;
 
+use crate::ops::{Activation, activate, apply3, bias_add};
+use biased::Biased;
 use candle_core::{DType, Result, Tensor, bail};
-use op::{ConvOp, Pass};
+use op::{ConvOp, Pass, Sizes};
 
 /// How a kernel moves over an image; each pair is (rows, columns).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,42 @@ impl ConvSpec {
 /// # Errors
 /// When the shapes, number types or devices do not fit, or the kernel is larger than the padded image.
 pub fn conv2d(x: &Tensor, w: &Tensor, spec: &ConvSpec) -> Result<Tensor> {
+    let sizes = conv2d_sizes(x, w, spec)?;
+    if !has_kernel(x) {
+        return composition::conv2d(x, w, &sizes, spec);
+    }
+    ConvOp { pass: Pass::Forward, sizes, spec: *spec }.apply(x, w)
+}
+
+/// [`conv2d`] with a bias `b` (C') and the activation that follows: `act(x ∗ w + b)`, in one pass over the result.
+///
+/// # Errors
+/// As [`conv2d`], and when the bias has another shape, number type or device.
+pub fn conv2d_bias(
+    x: &Tensor,
+    w: &Tensor,
+    b: &Tensor,
+    spec: &ConvSpec,
+    activation: Activation,
+) -> Result<Tensor> {
+    let sizes = conv2d_sizes(x, w, spec)?;
+    if b.dims() != [w.dims()[0]] || b.dtype() != x.dtype() || !b.device().same_device(x.device()) {
+        bail!("conv2d: expected a bias ({}) of the image's type and device, found {b:?}", w.dims()[0]);
+    }
+    if !has_kernel(x) {
+        return bias_add(&composition::conv2d(x, w, &sizes, spec)?, b, activation);
+    }
+    activation.check()?;
+    let conv = ConvOp { pass: Pass::Forward, sizes, spec: *spec };
+    if activation.by_result() {
+        apply3(x, w, b, Biased { conv, activation })
+    } else {
+        activate(&apply3(x, w, b, Biased { conv, activation: Activation::None })?, activation)
+    }
+}
+
+/// The sizes of a convolution of `x` with `w`, checked.
+fn conv2d_sizes(x: &Tensor, w: &Tensor, spec: &ConvSpec) -> Result<Sizes> {
     let ((_, c, height, width), (c_out, c_in, kernel_h, kernel_w)) = operands(x, w, spec)?;
     if c != c_in * spec.groups || c_out % spec.groups != 0 {
         bail!(
@@ -71,11 +110,7 @@ pub fn conv2d(x: &Tensor, w: &Tensor, spec: &ConvSpec) -> Result<Tensor> {
         geometry::conv_size(n, k, i(spec.stride), i(spec.padding), i(spec.dilation))
     };
     let size_out = (side(height, kernel_h, |p| p.0)?, side(width, kernel_w, |p| p.1)?);
-    let sizes = op::Sizes { size_in: (height, width), size_out, kernel: (kernel_h, kernel_w) };
-    if !has_kernel(x) {
-        return composition::conv2d(x, w, &sizes, spec);
-    }
-    ConvOp { pass: Pass::Forward, sizes, spec: *spec }.apply(x, w)
+    Ok(Sizes { size_in: (height, width), size_out, kernel: (kernel_h, kernel_w) })
 }
 
 /// Transposed convolution of `x` (B, C, H, W) with `w` (C, C' / groups, kernel height, kernel width): the gradient of
@@ -108,7 +143,7 @@ pub fn conv_transpose2d(
         )
     };
     let size_in = (side(height, kernel_h, |p| p.0)?, side(width, kernel_w, |p| p.1)?);
-    let sizes = op::Sizes { size_in, size_out: (height, width), kernel: (kernel_h, kernel_w) };
+    let sizes = Sizes { size_in, size_out: (height, width), kernel: (kernel_h, kernel_w) };
     if !has_kernel(x) {
         return composition::conv_transpose2d(x, w, &sizes, spec);
     }
@@ -143,7 +178,7 @@ pub fn conv2d_weight_grad(
     if !has_kernel(x) {
         bail!("conv2d_weight_grad: no kernel for {:?} on {:?}", x.dtype(), x.device());
     }
-    let sizes = op::Sizes { size_in: (height, width), size_out: (height_out, width_out), kernel };
+    let sizes = Sizes { size_in: (height, width), size_out: (height_out, width_out), kernel };
     ConvOp { pass: Pass::WeightGrad, sizes, spec: *spec }.apply(x, dy)
 }
 

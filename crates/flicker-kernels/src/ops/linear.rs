@@ -85,7 +85,7 @@ impl Op3 for Linear {
     const NAME: &'static str = "linear";
 
     fn forward<T: Real>(&self, [x, w, b]: [View<'_, T>; 3]) -> Result<(Vec<T>, Shape)> {
-        with_type!(self.0, T, act => product(x, w, MatMul { a_t: false, b_t: true }, |part, columns| {
+        with_type!(self.0, T, act => product(x, w, MatMul { a_t: false, b_t: true }, &|part, columns| {
             add_row(part, &b.data[columns]);
             forward_in_place(act, part);
         }))
@@ -109,7 +109,7 @@ impl Op2 for MatMul {
     const NAME: &'static str = "matmul";
 
     fn forward<T: Real>(&self, a: View<'_, T>, b: View<'_, T>) -> Result<(Vec<T>, Shape)> {
-        product(a, b, *self, |_, _| ())
+        product(a, b, *self, &|_, _| ())
     }
 
     fn backward(&self, a: &Tensor, b: &Tensor, _: &Tensor, g: &Tensor) -> Result<[Option<Tensor>; 2]> {
@@ -133,7 +133,7 @@ fn product<T: Real>(
     a: View<'_, T>,
     b: View<'_, T>,
     MatMul { a_t, b_t }: MatMul,
-    finish: impl Fn(&mut [T], Range<usize>) + Sync + Send,
+    finish: &(dyn Fn(&mut [T], Range<usize>) + Sync),
 ) -> Result<(Vec<T>, Shape)> {
     let (&[a0, a1], &[b0, b1]) = (a.dims, b.dims) else {
         bail!("matmul: expected two matrices, got {:?} and {:?}", a.dims, b.dims);
@@ -184,6 +184,15 @@ kernel! {
     }
 }
 
+kernel! {
+    /// `y = act(y + b)`.
+    fn add_then[T: Real, A: super::activation::Act<T>](act: A, b: T, y: &mut [T]) {
+        for y in y.iter_mut() {
+            *y = act.y(*y + b);
+        }
+    }
+}
+
 struct Bias(Activation);
 
 impl Op2 for Bias {
@@ -217,7 +226,7 @@ impl Op2 for Bias {
 }
 
 /// (B, C, …) → (C): the sum over all but the second dimension.
-struct ChannelSum;
+pub(crate) struct ChannelSum;
 
 impl Op1 for ChannelSum {
     const NAME: &'static str = "channel sum";

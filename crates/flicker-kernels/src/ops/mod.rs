@@ -5,7 +5,7 @@
 //! function is a composition of candle's operators whose gradients are right.
 #![allow(unsafe_code)] // Each use says why it is sound.
 
-mod activation;
+pub(crate) mod activation;
 mod adapter;
 mod in_place;
 mod linear;
@@ -28,3 +28,8 @@ pub use optimizer::{
 pub use pool::{Window, avg_pool2d, max_pool2d};
 pub use resize::{upsample_bilinear2d, upsample_nearest2d};
 pub use softmax::{attention, softmax_last};
+
+pub(crate) use activation::with_type;
+pub(crate) use adapter::{Op3, View, apply1, apply3};
+pub(crate) use linear::{ChannelSum, add_then};
+pub(crate) use real::Real;

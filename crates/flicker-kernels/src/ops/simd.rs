@@ -45,7 +45,7 @@ macro_rules! kernel {
     ($(#[$meta:meta])* fn $name:ident [$($g:ident : $bound:path),*] ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
-        pub(super) fn $name<$($g: $bound),*>($($arg: $ty),*) $(-> $ret)? {
+        pub(crate) fn $name<$($g: $bound),*>($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
             #[allow(clippy::too_many_arguments)]
             fn body<$($g: $bound),*>($($arg: $ty),*) $(-> $ret)? $body

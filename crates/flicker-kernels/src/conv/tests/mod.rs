@@ -1,5 +1,6 @@
 //! Tests of the convolutions: against the naive twin, finite differences, the composition, and PyTorch.
 
+mod biased;
 mod derivatives;
 mod fixture;
 mod grid;
