@@ -26,7 +26,7 @@ impl<T: Element> Matrix<'_, T> {
     }
 
     /// Its `rows` × `columns` numbers in panels.
-    fn packed(self, isa: Isa, rows: usize, columns: usize) -> Panels<T> {
+    fn packed(self, isa: Isa, rows: usize, columns: usize) -> Panels<'static, T> {
         let mut panels = Panels::new(isa, rows, columns);
         let (data, (by_row, by_column)) = (self.data, self.strides);
         panels.fill(|first, used, width, panel| {
@@ -115,11 +115,12 @@ fn each_block<T: Element>(
         let mut sums = Scratch::new(range.len() * width);
         for start in (0..k).step_by(TERMS) {
             let part = start..k.min(start + TERMS);
+            let mut buffer = None;
             let product = Product {
                 a: a.data,
                 rows: &rows[range.clone()],
                 sums: &terms[part.clone()],
-                b: panels.part(j, part),
+                b: panels.part(isa, j, part, &mut buffer),
                 out: &mut sums,
                 width,
                 add: start > 0,

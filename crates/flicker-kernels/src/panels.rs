@@ -1,9 +1,11 @@
 //! Right factors of the products: matrices cut into panels of one or two vectors of columns, each panel stored row by row,
 //! with zeros where the last one reaches beyond the matrix.
 
+use crate::product::Rows;
 use crate::simd::{Element, Isa};
 use crate::threads::{Scratch, Shared, for_each};
 use crate::transpose::transpose;
+use std::ops::Range;
 
 /// Output channels that one task packs.
 const PIECE: usize = 32;
@@ -46,29 +48,77 @@ impl Cut {
     }
 }
 
-/// A matrix of `rows` × `cut.columns` numbers in panels.
-pub(crate) struct Panels<T: Element> {
-    data: Scratch<T>,
+/// A matrix of `rows` × `cut.columns` numbers, as the products read it: panel by panel.
+pub(crate) struct Panels<'a, T: Element> {
+    data: Data<'a, T>,
     pub(crate) rows: usize,
     pub(crate) cut: Cut,
 }
 
-impl<T: Element> Panels<T> {
+enum Data<'a, T: Element> {
+    /// One panel after the other.
+    Packed(Scratch<T>),
+    /// Row by row, with columns that fill whole vectors.
+    InPlace(&'a [T]),
+    /// Column by column: each part is packed when it is asked for.
+    ByColumn(&'a [T]),
+}
+
+impl<'a, T: Element> Panels<'a, T> {
     /// An unfilled matrix.
     pub(crate) fn new(isa: Isa, rows: usize, columns: usize) -> Self {
         let cut = Cut::new::<T>(isa, columns);
-        Self { data: Scratch::new(rows * cut.stored()), rows, cut }
+        Self { data: Data::Packed(Scratch::new(rows * cut.stored())), rows, cut }
     }
 
-    /// Rows `rows` of panel `j`.
-    pub(crate) fn part(&self, j: usize, rows: std::ops::Range<usize>) -> &[T] {
-        let (start, width) = (self.rows * self.cut.first(j), self.cut.width(j));
-        &self.data[start + rows.start * width..start + rows.end * width]
+    /// A matrix that is read where it lies, row by row; none if its columns do not fill whole vectors.
+    pub(crate) fn in_place(isa: Isa, matrix: &'a [T], rows: usize, columns: usize) -> Option<Self> {
+        let cut = Cut::new::<T>(isa, columns);
+        (cut.stored() == columns).then_some(Self { data: Data::InPlace(matrix), rows, cut })
     }
 
-    /// Everything, for writing.
+    /// A matrix that lies column by column, and of which each part is asked for only once or twice.
+    pub(crate) fn by_column(isa: Isa, matrix: &'a [T], rows: usize, columns: usize) -> Self {
+        Self { data: Data::ByColumn(matrix), rows, cut: Cut::new::<T>(isa, columns) }
+    }
+
+    /// Rows `rows` of panel `j`; `buffer` holds them where they are packed only now.
+    pub(crate) fn part<'s>(
+        &'s self,
+        isa: Isa,
+        j: usize,
+        rows: Range<usize>,
+        buffer: &'s mut Option<Scratch<T>>,
+    ) -> Rows<'s, T> {
+        let (first, width) = (self.cut.first(j), self.cut.width(j));
+        match &self.data {
+            Data::Packed(data) => {
+                let start = self.rows * first;
+                Rows { data: &data[start + rows.start * width..start + rows.end * width], stride: width }
+            }
+            Data::InPlace(data) => {
+                let stride = self.cut.columns;
+                Rows {
+                    data: &data[rows.start * stride + first..(rows.end - 1) * stride + first + width],
+                    stride,
+                }
+            }
+            Data::ByColumn(data) => {
+                let panel = buffer.insert(Scratch::new(rows.len() * width));
+                zero_unused(panel, self.cut.used(j), width);
+                let from = &data[first * self.rows + rows.start..];
+                transpose(isa, (from, self.rows), (panel, width), (self.cut.used(j), rows.len()));
+                Rows { data: panel, stride: width }
+            }
+        }
+    }
+
+    /// Everything, for writing; nothing of a matrix that is not packed.
     pub(crate) fn shared(&mut self) -> Shared<'_, T> {
-        Shared::new(&mut self.data)
+        match &mut self.data {
+            Data::Packed(data) => Shared::new(data),
+            Data::InPlace(_) | Data::ByColumn(_) => Shared::new(&mut []),
+        }
     }
 
     /// Fills each panel, in parallel, by `fill(first column, used columns, stored width, panel)`.
@@ -83,8 +133,18 @@ impl<T: Element> Panels<T> {
         });
     }
 
-    /// The weights of one group as (channel, tap) × output channel.
-    pub(crate) fn forward_weights(isa: Isa, w: &[T], c_out: usize, terms: usize) -> Self {
+    /// The weights of one group as (channel, tap) × output channel, for so many points.
+    pub(crate) fn forward_weights(
+        isa: Isa,
+        w: &'a [T],
+        (c_out, terms): (usize, usize),
+        points: usize,
+    ) -> Self {
+        /// Points that are one chunk.
+        const ONE_CHUNK: usize = 128;
+        if points <= ONE_CHUNK {
+            return Self::by_column(isa, w, terms, c_out);
+        }
         let mut panels = Self::new(isa, terms, c_out);
         panels.fill(|first, used, width, panel| {
             zero_unused(panel, used, width);
@@ -129,8 +189,18 @@ impl<T: Element> Panels<T> {
         all
     }
 
-    /// The weights of one group as output channel × (input channel, tap), as they are stored.
-    pub(crate) fn plain_weights(isa: Isa, w: &[T], c_out: usize, columns: usize) -> Self {
+    /// The weights of one group as output channel × (input channel, tap), as they are stored. They are packed only where
+    /// each is used for more than a few points.
+    pub(crate) fn plain_weights(
+        isa: Isa,
+        w: &'a [T],
+        (c_out, columns): (usize, usize),
+        points: usize,
+    ) -> Self {
+        const FEW: usize = 8;
+        if let Some(panels) = (points <= FEW).then(|| Self::in_place(isa, w, c_out, columns)).flatten() {
+            return panels;
+        }
         let mut panels = Self::new(isa, c_out, columns);
         panels.fill(|first, used, width, panel| {
             zero_unused(panel, used, width);

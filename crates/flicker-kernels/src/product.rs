@@ -17,13 +17,20 @@ pub(crate) struct Product<'a, T> {
     /// Offset of each term of the sum.
     pub(crate) sums: &'a [usize],
     /// Right factor, `sums.len()` rows of `width` numbers.
-    pub(crate) b: &'a [T],
+    pub(crate) b: Rows<'a, T>,
     /// Result, `rows.len()` rows of `width` numbers.
     pub(crate) out: &'a mut [T],
     /// One or two vectors, in numbers.
     pub(crate) width: usize,
     /// Whether to add to `out` or to overwrite it.
     pub(crate) add: bool,
+}
+
+/// Rows of numbers that start `stride` apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) stride: usize,
 }
 
 /// Computes `p` with vectors `V`, in tiles of `M0` rows and, for the rest, of `M1` and `M2` rows.
@@ -38,7 +45,8 @@ where
 {
     let reach = p.rows.iter().max().zip(p.sums.iter().max());
     assert!(reach.is_none_or(|(r, s)| r + s < p.a.len()), "a table points outside the source");
-    assert!(p.b.len() >= p.sums.len() * p.width && p.out.len() >= p.rows.len() * p.width, "panel too short");
+    let right = p.sums.len().checked_sub(1).map_or(0, |last| last * p.b.stride + p.width);
+    assert!(p.b.data.len() >= right && p.out.len() >= p.rows.len() * p.width, "panel too short");
     assert!(p.width == V::LANES || p.width == 2 * V::LANES, "width must be one or two vectors");
     // SAFETY: the instruction set is the caller's promise. The asserts above hold: each `rows[r] + sums[s]` is an index
     // of `a`, `b` has `sums.len()` rows and `out` `rows.len()` rows of `width` numbers, and `width` is the one that
@@ -93,7 +101,7 @@ where
     // written is inside the first `n` rows of `out`, by the bounds that `multiply_with` checks.
     unsafe {
         let mut acc = [[V::splat(T::default()); NV]; M];
-        let mut b = p.b.as_ptr();
+        let mut b = p.b.data.as_ptr();
         for &s in p.sums {
             let a = p.a.as_ptr().add(s);
             let right: [V; NV] = std::array::from_fn(|v| V::load(b.add(v * V::LANES)));
@@ -103,7 +111,7 @@ where
                     acc[m][v] = acc[m][v].add_product(left, right[v]).pinned();
                 }
             }
-            b = b.add(NV * V::LANES);
+            b = b.wrapping_add(p.b.stride);
         }
         let mut out = p.out.as_mut_ptr().add(done * NV * V::LANES);
         for row in acc.iter().take(n) {

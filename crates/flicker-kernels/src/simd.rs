@@ -92,13 +92,15 @@ pub(crate) trait Element:
     fn with_scratch<R>(f: impl FnOnce(&mut Vec<Vec<Self>>) -> R) -> R;
     /// Computes `product` with the vectors of `isa`.
     fn multiply(isa: Isa, product: Product<'_, Self>);
-    /// Transposes 8 × 8 numbers and says so, where `isa` has a fast way.
+    /// Rows and columns of the square that [`Element::transpose_square`] takes with `isa`; none without a fast way.
+    fn square(_isa: Isa) -> Option<usize> {
+        None
+    }
+    /// Transposes a square of [`Element::square`] numbers.
     ///
     /// # Safety
-    /// As [`crate::transpose::transpose_raw`], for 8 rows and columns.
-    unsafe fn transpose_8x8(_isa: Isa, _from: Strided<*const Self>, _to: Strided<*mut Self>) -> bool {
-        false
-    }
+    /// As [`crate::transpose::transpose_raw`], for so many rows and columns.
+    unsafe fn transpose_square(_isa: Isa, _from: Strided<*const Self>, _to: Strided<*mut Self>) {}
 }
 
 macro_rules! vector {
@@ -299,13 +301,24 @@ macro_rules! element {
 
 element!(f32, F32x16, F32x8, F32x4, 4, {
     #[cfg(target_arch = "x86_64")]
-    unsafe fn transpose_8x8(isa: Isa, from: Strided<*const f32>, to: Strided<*mut f32>) -> bool {
-        if isa == Isa::Plain {
-            return false;
+    fn square(isa: Isa) -> Option<usize> {
+        match isa {
+            Isa::Avx512 => Some(16),
+            Isa::Avx2 => Some(8),
+            Isa::Plain => None,
         }
-        // SAFETY: every set but `Plain` includes AVX2; the caller vouches for the memory.
-        unsafe { crate::transpose::transpose_8x8_avx2(from, to) };
-        true
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn transpose_square(isa: Isa, from: Strided<*const f32>, to: Strided<*mut f32>) {
+        // SAFETY: `isa` is available, and the caller vouches for the memory.
+        unsafe {
+            match isa {
+                Isa::Avx512 => crate::transpose::transpose_16x16_avx512(from, to),
+                Isa::Avx2 => crate::transpose::transpose_8x8_avx2(from, to),
+                Isa::Plain => {}
+            }
+        }
     }
 });
 element!(f64, F64x8, F64x4, F64x2, 2, {});

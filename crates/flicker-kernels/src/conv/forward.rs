@@ -18,9 +18,9 @@ const POINTS: (usize, usize) = (128, 512);
 pub(super) const TERMS: usize = 256;
 
 /// Points read from one source through one set of taps, and the weights of those taps.
-pub(super) struct Part<T: Element> {
+pub(super) struct Part<'a, T: Element> {
     pub(super) gather: Gather,
-    pub(super) weights: Panels<T>,
+    pub(super) weights: Panels<'a, T>,
 }
 
 /// The sums of one part over one chunk and some panels of output channels: panel by panel, points × width.
@@ -62,7 +62,8 @@ pub(super) fn forward<T: Element>(
     let weights_len = g.c_out * gather.terms();
     for group in 0..g.groups {
         let w = &w[group * weights_len..][..weights_len];
-        let weights = Panels::forward_weights(isa, w, g.c_out, gather.terms());
+        let weights =
+            Panels::forward_weights(isa, w, (g.c_out, gather.terms()), g.batch * g.size_out.0 * g.size_out.1);
         let parts = [Part { gather: gather.clone(), weights }];
         each_chunk(isa, (g.batch, group), x, &parts, true, |chunk, panels, sums| {
             let channels = Channels { group, n_groups: g.groups, per_group: g.c_out, size: g.size_out };
@@ -120,7 +121,7 @@ pub(super) fn each_chunk<T: Element>(
     isa: Isa,
     (batch, group): (usize, usize),
     x: &[T],
-    parts: &[Part<T>],
+    parts: &[Part<'_, T>],
     split: bool,
     store: impl Fn(&Chunk, Range<usize>, &[Sums<T>]) + Sync + Send,
 ) {
@@ -147,7 +148,7 @@ pub(super) fn each_chunk<T: Element>(
 /// The sums of one part.
 fn multiply<T: Element>(
     isa: Isa,
-    part: &Part<T>,
+    part: &Part<'_, T>,
     chunk: &Chunk,
     layout: &Layout,
     source: &[T],
@@ -162,11 +163,12 @@ fn multiply<T: Element>(
     for first in (0..terms.len()).step_by(TERMS) {
         let range = first..terms.len().min(first + TERMS);
         for j in panels.clone() {
+            let mut buffer = None;
             let product = Product {
                 a: source,
                 rows: &points,
                 sums: &terms[range.clone()],
-                b: weights.part(j, range.clone()),
+                b: weights.part(isa, j, range.clone(), &mut buffer),
                 out: sums.panel_mut(j),
                 width: cut.width(j),
                 add: first > 0,

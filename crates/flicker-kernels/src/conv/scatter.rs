@@ -41,7 +41,7 @@ pub(super) fn input_grad<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], 
     let whole_channels = (2 * isa.lanes::<T>()).is_multiple_of(g.taps());
     for group in 0..g.groups {
         let w = &w[group * g.c_out * columns..][..g.c_out * columns];
-        let weights = Panels::plain_weights(isa, w, g.c_out, columns);
+        let weights = Panels::plain_weights(isa, w, (g.c_out, columns), g.batch * points.1);
         let parts = [Part { gather: gather.clone(), weights }];
         each_chunk(isa, (g.batch, group), dy, &parts, whole_channels, |chunk, panels, sums| {
             for j in panels {

@@ -71,13 +71,14 @@ fn add_chunk<T: Element>(
         let out = unsafe { sums.part(start + rows.start * cut.width(j)..start + rows.end * cut.width(j)) };
         for first in (0..points.len()).step_by(SUM) {
             let range = first..points.len().min(first + SUM);
+            let mut buffer = None;
             T::multiply(
                 isa,
                 Product {
                     a: source,
                     rows: &terms[rows.clone()],
                     sums: &points[range.clone()],
-                    b: right.part(j, range),
+                    b: right.part(isa, j, range, &mut buffer),
                     out,
                     width: cut.width(j),
                     add: true,
@@ -98,7 +99,7 @@ fn prepare<T: Element>(
     (x, dy): (&[T], &[T]),
     layout: &Layout,
     copy: &mut Scratch<T>,
-    right: &mut Panels<T>,
+    right: &mut Panels<'_, T>,
 ) {
     let per_image = chunk.points_per_image(gather);
     let (cut, n_points) = (right.cut, right.rows);
