@@ -57,6 +57,19 @@ impl Isa {
         }
     }
 
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "NEON",
+            Self::Plain => "plain",
+        }
+    }
+
     /// Numbers of type `T` in one vector.
     pub(crate) fn lanes<T: Element>(self) -> usize {
         self.bytes() / size_of::<T>()

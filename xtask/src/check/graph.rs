@@ -6,13 +6,14 @@ use std::path::Path;
 use toml::Table;
 
 /// Which crates of ours each kind of crate may depend on. A kind is a folder, or the name of a crate.
-const ALLOWED: [(&str, &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
     ("flicker-kernels", &[]),
     ("flicker-core", &["flicker-kernels"]),
     ("flicker-manifest", &[]),
     ("model", &["flicker-core"]),
     ("flicker-runner", &["flicker-core", "flicker-manifest"]),
     ("train", &["flicker-runner", "model"]),
+    ("flicker-bench", &["flicker-core", "flicker-kernels", "model"]),
     ("xtask", &["flicker-manifest"]),
 ];
 

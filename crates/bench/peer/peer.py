@@ -1,0 +1,456 @@
+"""The workloads of flicker-bench in PyTorch, with the same names, arguments and protocol (see src/session.rs).
+
+    python3 peer.py [--threads N] [COMMAND…]
+
+Commands are `version`, `list`, `use NAME` and `step N`; without any, they are read from the standard input, a line each. Each is
+answered by one JSON object. Nothing is tuned but the number of threads: memory and layouts are as PyTorch has them.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+WIDTHS = [784, 512, 256, 128, 64, 32, 16, 32, 64, 128, 256, 512, 784]
+
+
+# Dense autoencoders.
+
+
+def family(batch):
+    """The family `ae`: ReLU down, tanh up, batch norm at both ends."""
+    layers, last = [nn.BatchNorm1d(784)], len(WIDTHS) - 2
+    for i, (n_in, n_out) in enumerate(zip(WIDTHS, WIDTHS[1:])):
+        layers.append(nn.Linear(n_in, n_out, bias=i < last))
+        layers.append(nn.ReLU() if i < 6 else nn.Tanh() if i < last else nn.BatchNorm1d(784))
+    network = nn.Sequential(*layers, nn.Tanh())
+    return reconstruction(network, torch.rand(batch, 784) * 2 - 1, weight_decay=1e-5)
+
+
+def normed(batch):
+    """Batch norm and ReLU after every hidden layer."""
+    layers, last = [], len(WIDTHS) - 2
+    for i, (n_in, n_out) in enumerate(zip(WIDTHS, WIDTHS[1:])):
+        layers.append(nn.Linear(n_in, n_out))
+        layers += [nn.BatchNorm1d(n_out), nn.ReLU()] if i < last else [nn.Sigmoid()]
+    return reconstruction(nn.Sequential(*layers), torch.rand(batch, 784), weight_decay=0)
+
+
+def reconstruction(network, x, weight_decay):
+    adam = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=weight_decay)
+
+    def step():
+        adam.zero_grad()
+        loss = F.mse_loss(network(x), x)
+        loss.backward()
+        adam.step()
+        return loss
+
+    return step
+
+
+# Adversarial networks.
+
+
+def dcgan_init(module):
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    if isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+class Encoder(nn.Module):
+    """(B, 1, 32, 32) to (B, outputs, 1, 1), and the features (B, 256, 4, 4) before; at width 1 the discriminator."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        layers = [nn.Conv2d(1, 64, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
+        for n_in, n_out in [(64, 128), (128, 256)]:
+            layers += [nn.Conv2d(n_in, n_out, 4, 2, 1, bias=False), nn.BatchNorm2d(n_out)]
+            layers += [nn.LeakyReLU(0.2, inplace=True)]
+        self.features = nn.Sequential(*layers)
+        self.last = nn.Conv2d(256, outputs, 4, 1, 0, bias=False)
+        self.apply(dcgan_init)
+
+    def forward(self, x):
+        features = self.features(x)
+        return self.last(features), features
+
+
+class Generator(nn.Module):
+    """(B, 100, 1, 1) to (B, 1, 32, 32)."""
+
+    def __init__(self):
+        super().__init__()
+        layers = []
+        for n_in, n_out, stride, padding in [(100, 256, 1, 0), (256, 128, 2, 1), (128, 64, 2, 1)]:
+            layers += [nn.ConvTranspose2d(n_in, n_out, 4, stride, padding, bias=False)]
+            layers += [nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(64, 1, 4, 2, 1, bias=False), nn.Tanh())
+        self.apply(dcgan_init)
+
+    def forward(self, z):
+        return self.layers(z)
+
+
+def images(batch):
+    return torch.rand(batch, 1, 32, 32) * 2 - 1
+
+
+def gan_adam(*networks):
+    return torch.optim.Adam([p for n in networks for p in n.parameters()], lr=2e-4, betas=(0.5, 0.999))
+
+
+def bce(logits, label):
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+
+
+def dcgan(lean):
+    """A step as PyTorch's own example has it. Lean: no gradients of the discriminator's weights in the generator's part."""
+    generator, discriminator = Generator(), Encoder(1)
+    adam_g, adam_d = gan_adam(generator), gan_adam(discriminator)
+    x = images(64)
+
+    def step():
+        adam_d.zero_grad()
+        fake = generator(torch.randn(64, 100, 1, 1))
+        loss = bce(discriminator(x)[0], 1.0) + bce(discriminator(fake.detach())[0], 0.0)
+        loss.backward()
+        adam_d.step()
+        adam_g.zero_grad()
+        discriminator.requires_grad_(not lean)
+        bce(discriminator(fake)[0], 1.0).backward()
+        adam_g.step()
+        discriminator.requires_grad_(True)
+        return loss
+
+    return step
+
+
+def ganomaly(lean):
+    """A step in the order of the authors' code, which runs the discriminator twice more for the generator's loss, with gradients.
+
+    Lean: the features of the real images are used again, and the discriminator is frozen in the generator's part.
+    """
+    encoder, decoder, second, discriminator = Encoder(100), Generator(), Encoder(100), Encoder(1)
+    adam_g, adam_d = gan_adam(encoder, decoder, second), gan_adam(discriminator)
+    x = images(64)
+
+    def step():
+        z = encoder(x)[0]
+        fake = decoder(z)
+        z_hat = second(fake)[0]
+        on_real, features = discriminator(x)
+        on_fake, _ = discriminator(fake.detach())
+        adam_g.zero_grad()
+        if lean:
+            discriminator.requires_grad_(False)
+            adversarial = F.mse_loss(discriminator(fake)[1], features.detach())
+            discriminator.requires_grad_(True)
+        else:
+            adversarial = F.mse_loss(discriminator(fake)[1], discriminator(x)[1])
+        loss = adversarial + 50 * F.l1_loss(fake, x) + F.mse_loss(z_hat, z)
+        loss.backward(retain_graph=not lean)
+        adam_g.step()
+        adam_d.zero_grad()
+        ((bce(on_real, 1.0) + bce(on_fake, 0.0)) * 0.5).backward()
+        adam_d.step()
+        return loss
+
+    return step
+
+
+def latent():
+    """AnoGAN's search: generator and discriminator frozen in evaluation mode, Adam moves the latents."""
+    generator, discriminator = (n.eval().requires_grad_(False) for n in (Generator(), Encoder(1)))
+    x, z = images(65), torch.randn(65, 100, 1, 1, requires_grad=True)
+    features = discriminator.features(x)
+    adam = torch.optim.Adam([z], lr=1e-2)
+
+    def step():
+        adam.zero_grad()
+        fake = generator(z)
+        discrimination = (discriminator.features(fake) - features).abs().sum()
+        loss = 0.9 * (fake - x).abs().sum() + 0.1 * discrimination
+        loss.backward()
+        adam.step()
+        return loss
+
+    return step
+
+
+def inference(batch):
+    encoder, decoder, x = Encoder(100).eval(), Generator().eval(), images(batch)
+
+    @torch.inference_mode()
+    def step():
+        return decoder(encoder(x)[0])
+
+    return step
+
+
+# A U-Net.
+
+
+def conv3(n_in, n_out, stride=1):
+    return nn.Conv2d(n_in, n_out, 3, stride, 1)
+
+
+class Residual(nn.Module):
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.norm1, self.conv1 = nn.GroupNorm(8, n_in), conv3(n_in, n_out)
+        self.time = nn.Linear(128, n_out)
+        self.norm2, self.conv2 = nn.GroupNorm(8, n_out), conv3(n_out, n_out)
+        self.skip = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
+
+    def forward(self, x, time):
+        h = self.conv1(F.silu(self.norm1(x))) + self.time(time)[:, :, None, None]
+        return self.conv2(F.silu(self.norm2(h))) + self.skip(x)
+
+
+class Attention(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.norm = nn.GroupNorm(8, channels)
+        self.query, self.key, self.value, self.out = (nn.Conv2d(channels, channels, 1) for _ in range(4))
+
+    def forward(self, x):
+        h = self.norm(x)
+        q, k, v = (conv(h).flatten(2).transpose(1, 2) for conv in (self.query, self.key, self.value))
+        seen = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(seen.transpose(1, 2).reshape(x.shape))
+
+
+class UNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.time1, self.time2 = nn.Linear(32, 128), nn.Linear(128, 128)
+        self.first, self.in32, self.down16 = conv3(1, 32), Residual(32, 32), conv3(32, 32, 2)
+        self.in16, self.down8 = Residual(32, 64), conv3(64, 64, 2)
+        self.mid1, self.attention, self.mid2 = Residual(64, 128), Attention(128), Residual(128, 128)
+        self.up16, self.out16 = conv3(128, 64), Residual(128, 64)
+        self.up32, self.out32 = conv3(64, 32), Residual(64, 32)
+        self.norm, self.last = nn.GroupNorm(8, 32), conv3(32, 1)
+
+    def forward(self, x, times):
+        time = F.silu(self.time2(F.silu(self.time1(times))))
+        at32 = self.in32(self.first(x), time)
+        at16 = self.in16(self.down16(at32), time)
+        mid = self.mid2(self.attention(self.mid1(self.down8(at16), time)), time)
+        up = self.up16(F.interpolate(mid, scale_factor=2))
+        up = self.out16(torch.cat([up, at16], 1), time)
+        up = self.up32(F.interpolate(up, scale_factor=2))
+        up = self.out32(torch.cat([up, at32], 1), time)
+        return self.last(F.silu(self.norm(up)))
+
+
+def unet():
+    network = UNet()
+    adam = torch.optim.Adam(network.parameters(), lr=1e-4)
+    x, noise, times = torch.randn(16, 1, 32, 32), torch.randn(16, 1, 32, 32), torch.randn(16, 32)
+
+    def step():
+        adam.zero_grad()
+        loss = F.mse_loss(network(x, times), noise)
+        loss.backward()
+        adam.step()
+        return loss
+
+    return step
+
+
+# Single operators, on the numbers of the Rust program.
+
+
+def numbers(*dims):
+    n = torch.Size(dims).numel()
+    return ((torch.arange(n) * 7919 % 1000) / 1000 - 0.5).reshape(dims)
+
+
+def operator(f, *shapes):
+    inputs = [numbers(*dims).requires_grad_() for dims in shapes]
+    dy = numbers(*f(*inputs).shape)
+
+    def step():
+        for x in inputs:
+            x.grad = None
+        f(*inputs).backward(dy)
+        return inputs[0].grad
+
+    return step
+
+
+def batch_norm(*dims):
+    mean, variance = torch.zeros(dims[1]), torch.ones(dims[1])
+
+    def f(x, w, b):
+        return F.leaky_relu(F.batch_norm(x, mean, variance, w, b, True, 0.1, 1e-5), 0.2)
+
+    return operator(f, dims, dims[1:2], dims[1:2])
+
+
+def adam():
+    p = numbers(1 << 20).requires_grad_()
+    p.grad = numbers(1 << 20)
+    optimizer = torch.optim.Adam([p], lr=1e-3)
+
+    def step():
+        optimizer.step()
+        return p
+
+    return step
+
+
+def convolution(batch, n_in, size, n_out, kernel, stride, padding, which):
+    x, w = numbers(batch, n_in, size, size), numbers(n_out, n_in, kernel, kernel)
+    dy = numbers(*torch.conv2d(x, w, None, stride, padding).shape)
+    rest = (None, (stride, stride), (padding, padding), (1, 1), False, (0, 0), 1)
+
+    @torch.no_grad()
+    def step():
+        if which == "forward":
+            return torch.conv2d(x, w, None, stride, padding)
+        mask = [which == "input", which == "weight", False]
+        return torch.ops.aten.convolution_backward(dy, x, w, *rest, mask)[0 if which == "input" else 1]
+
+    return step
+
+
+IMAGE = (64, 64, 16, 16)
+OPERATORS = {
+    "bn": lambda: batch_norm(*IMAGE),
+    "bn4": lambda: batch_norm(64, 256, 4, 4),
+    "gn": lambda: operator(lambda x, w, b: F.silu(F.group_norm(x, 8, w, b)), (16, 32, 32, 32), (32,), (32,)),
+    "ln": lambda: operator(
+        lambda x, w, b: F.leaky_relu(F.layer_norm(x, (512,), w, b), 0.2), (1024, 512), (512,), (512,)
+    ),
+    "silu": lambda: operator(F.silu, IMAGE),
+    "tanh": lambda: operator(torch.tanh, IMAGE),
+    "leaky": lambda: operator(lambda x: F.leaky_relu(x, 0.2), IMAGE),
+    "bias": lambda: operator(lambda x, b: x + b[:, None, None], IMAGE, (64,)),
+    "max": lambda: operator(lambda x: F.max_pool2d(x, 2), IMAGE),
+    "avg": lambda: operator(lambda x: F.avg_pool2d(x, 2), IMAGE),
+    "nearest": lambda: operator(lambda x: F.interpolate(x, scale_factor=2), IMAGE),
+    "bilinear": lambda: operator(lambda x: F.interpolate(x, size=(32, 32), mode="bilinear"), IMAGE),
+    "softmax": lambda: operator(lambda x: F.softmax(x, -1), (4096, 64)),
+    "attention": lambda: operator(F.scaled_dot_product_attention, *[(16, 64, 128)] * 3),
+    "linear": lambda: operator(lambda x, w, b: F.relu(F.linear(x, w, b)), (256, 784), (512, 784), (512,)),
+    "adam": adam,
+}
+# Name, batch, channels in, size, channels out, kernel, stride, padding.
+LAYERS = [
+    ("gan-1-64@32", 64, 1, 32, 64, 4, 2, 1),
+    ("gan-64-128@16", 64, 64, 16, 128, 4, 2, 1),
+    ("gan-128-256@8", 64, 128, 8, 256, 4, 2, 1),
+    ("gan-256-1@4", 64, 256, 4, 1, 4, 1, 0),
+    ("gan-256-100@4", 64, 256, 4, 100, 4, 1, 0),
+    ("unet-1-32@32", 16, 1, 32, 32, 3, 1, 1),
+    ("unet-32-32@32", 16, 32, 32, 32, 3, 1, 1),
+    ("unet-64-32@32", 16, 64, 32, 32, 3, 1, 1),
+    ("unet-64-32k1@32", 16, 64, 32, 32, 1, 1, 0),
+    ("unet-32-32s2@32", 16, 32, 32, 32, 3, 2, 1),
+    ("unet-64-64@16", 16, 64, 16, 64, 3, 1, 1),
+    ("unet-128-64@16", 16, 128, 16, 64, 3, 1, 1),
+    ("unet-128-128@8", 16, 128, 8, 128, 3, 1, 1),
+    ("unet-128-128k1@8", 16, 128, 8, 128, 1, 1, 0),
+    ("unet-32-1@32", 16, 32, 32, 1, 3, 1, 1),
+    ("one-1-64@32", 1, 1, 32, 64, 4, 2, 1),
+    ("one-64-128@16", 1, 64, 16, 128, 4, 2, 1),
+    ("one-128-256@8", 1, 128, 8, 256, 4, 2, 1),
+    ("one-256-100@4", 1, 256, 4, 100, 4, 1, 0),
+]
+WORKLOADS = {
+    "ae65": lambda: family(65),
+    "ae256": lambda: family(256),
+    "dense65": lambda: normed(65),
+    "dense256": lambda: normed(256),
+    "dcgan": lambda: dcgan(lean=False),
+    "dcgan-lean": lambda: dcgan(lean=True),
+    "ganomaly": lambda: ganomaly(lean=False),
+    "ganomaly-lean": lambda: ganomaly(lean=True),
+    "unet": unet,
+    "latent": latent,
+    "inf1": lambda: inference(1),
+    "inf256": lambda: inference(256),
+}
+for name, *numbers_of_layer in LAYERS:
+    for which in ("forward", "input", "weight"):
+        WORKLOADS[f"op:{name}/{which}"] = lambda n=numbers_of_layer, which=which: convolution(*n, which)
+WORKLOADS |= {f"op:{name}": setup for name, setup in OPERATORS.items()}
+
+
+# The protocol.
+
+
+def peak_bytes():
+    """The most memory that this process has held (Linux)."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return None
+
+
+class Session:
+    def __init__(self):
+        self.step = None
+
+    def answer(self, line):
+        try:
+            return self.obey(line.split())
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    def obey(self, words):
+        match words:
+            case ["version"]:
+                return {"version": f"PyTorch {torch.__version__}, Python {platform.python_version()}"}
+            case ["list"]:
+                return {"workloads": list(WORKLOADS)}
+            case ["use", name] if name in WORKLOADS:
+                self.step = None  # its memory goes before the next one's comes
+                base = peak_bytes()
+                torch.manual_seed(0)
+                self.step = WORKLOADS[name]()
+                return {"base_bytes": base}
+            case ["step", n] if self.step and n.isdigit() and int(n) > 0:
+                return self.steps(int(n))
+        raise ValueError(f"`{' '.join(words)}` is no command, names no workload, or comes before `use NAME`")
+
+    def steps(self, n):
+        walls, before = [], time.process_time()
+        for _ in range(n):
+            start = time.perf_counter()
+            given = self.step()
+            walls.append((time.perf_counter() - start) * 1e3)
+        cpu = (time.process_time() - before) * 1e3 / n
+        return {
+            "median_ms": statistics.median(walls),
+            "min_ms": min(walls),
+            "cpu_ms": cpu,
+            "peak_bytes": peak_bytes(),
+            "value": float(given.detach().abs().mean()),
+        }
+
+
+def main():
+    parser = argparse.ArgumentParser(description="The workloads of flicker-bench in PyTorch.")
+    parser.add_argument("--threads", type=int, help="threads to compute with")
+    parser.add_argument("commands", nargs="*")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    session = Session()
+    for line in args.commands or sys.stdin:
+        print(json.dumps(session.answer(line)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

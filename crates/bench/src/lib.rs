@@ -1,0 +1,88 @@
+//! The workloads that speed is measured by: training steps and forward passes of whole networks, and single operators.
+//!
+//! Each has a twin in PyTorch, in `peer/peer.py` beside this crate. `cargo xtask bench` runs both by turns; the program
+//! of this crate answers it line by line ([`Session`]).
+//!
+//! Letters in shapes: B samples, C channels, H rows, W columns, F features.
+
+mod dense;
+mod flops;
+mod gan;
+mod ops;
+mod process;
+mod session;
+mod unet;
+
+pub use session::Session;
+
+use candle_core::{Device, Tensor};
+use flicker_core::{Error, Result};
+
+/// Something to time, set up and ready.
+pub struct Workload {
+    /// Floating-point operations of the convolutions and products of a step, counted from their shapes: the forward pass,
+    /// and each gradient that is needed, once. Absent where there are none.
+    pub flops: Option<f64>,
+    step: Box<dyn FnMut() -> Result<Tensor>>,
+}
+
+impl Workload {
+    pub(crate) fn new(flops: Option<f64>, step: impl FnMut() -> Result<Tensor> + 'static) -> Self {
+        Self { flops, step: Box::new(step) }
+    }
+
+    /// Does it once. A training step answers with its loss before the update (the discriminator's, where there are
+    /// several), a forward pass with what it gives, an operator's backward pass with the gradient of its first argument.
+    ///
+    /// # Errors
+    /// If the device refuses an operation.
+    pub fn step(&mut self) -> Result<Tensor> {
+        (self.step)()
+    }
+}
+
+/// Names of the networks' workloads.
+pub const NETWORKS: [&str; 10] =
+    ["ae65", "ae256", "dense65", "dense256", "dcgan", "ganomaly", "unet", "latent", "inf1", "inf256"];
+
+/// Every name that [`workload`] knows: [`NETWORKS`], then the operators, which start with `op:`.
+pub fn names() -> Vec<String> {
+    NETWORKS.iter().map(ToString::to_string).chain(ops::names()).collect()
+}
+
+/// Sets the workload of this name up on `device`.
+///
+/// | name | what |
+/// | --- | --- |
+/// | `ae65`, `ae256` | a step of the autoencoder family (784 … 16 … 784, batch norm at both ends), batches of 65 and 256 |
+/// | `dense65`, `dense256` | the same widths with batch norm after every hidden layer |
+/// | `dcgan` | a step of both sides of DCGAN, 32×32, 64 channels, 64 images |
+/// | `ganomaly` | a step of the GANomaly family at its published numbers, 32×32, 64 images |
+/// | `unet` | a step of a U-Net (base 32, 8 groups, attention at 8×8), 32×32, 16 images |
+/// | `latent` | a step of AnoGAN's search for the latents of 65 images, all weights frozen |
+/// | `inf1`, `inf256` | a forward pass of encoder and decoder, 1 and 256 images |
+///
+/// # Errors
+/// If there is no such name, or the device refuses an operation.
+pub fn workload(name: &str, device: &Device) -> Result<Workload> {
+    match name {
+        "ae65" => dense::family(65, device),
+        "ae256" => dense::family(256, device),
+        "dense65" => dense::normed(65, device),
+        "dense256" => dense::normed(256, device),
+        "dcgan" => gan::dcgan(device),
+        "ganomaly" => gan::ganomaly(device),
+        "unet" => unet::training(device),
+        "latent" => gan::latent_search(device),
+        "inf1" => gan::inference(1, device),
+        "inf256" => gan::inference(256, device),
+        _ => match name.strip_prefix("op:") {
+            Some(operator) => ops::workload(operator, device),
+            None => Err(unknown(name)),
+        },
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::config("workload", format!("there is no `{name}`; `list` says what there is"))
+}

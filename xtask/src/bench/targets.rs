@@ -1,0 +1,20 @@
+//! What the ratios ours ÷ PyTorch are held against, for 1 and 2 threads.
+
+/// The bound of a workload, and the aim beyond it. The lean twins and the operators have none.
+pub(super) struct Target {
+    pub(super) at_most: f64,
+    pub(super) aim: f64,
+}
+
+pub(super) fn of(name: &str) -> Option<Target> {
+    let (at_most, aim) = match name {
+        "ae65" | "dense65" => (0.5, 0.35),
+        "ae256" | "dense256" => (0.7, 0.5),
+        "dcgan" | "ganomaly" => (0.8, 0.6),
+        "unet" => (0.9, 0.7),
+        "latent" | "inf256" => (0.75, 0.6),
+        "inf1" => (0.33, 0.25),
+        _ => return None,
+    };
+    Some(Target { at_most, aim })
+}
