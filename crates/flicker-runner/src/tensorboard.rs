@@ -7,9 +7,9 @@ mod event;
 mod record;
 
 use event::Summary;
+use flicker_core::file::append_whole;
 use flicker_core::{Error, Result};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Name of the file in its folder. TensorBoard looks for `tfevents` in it.
@@ -98,7 +98,7 @@ impl EventWriter {
     }
 
     fn append(&mut self, event: &[u8]) -> Result<()> {
-        self.file.write_all(&record::framed(event)).map_err(|e| Error::io(&self.path, e))
+        append_whole(&mut self.file, &self.path, &record::framed(event))
     }
 }
 
