@@ -59,7 +59,7 @@ fn is_after(line: &Value, at: &Position) -> bool {
 
 fn line(event: &Event<'_>) -> Option<Value> {
     match event {
-        Event::Phase { name, epochs, steps, from_epoch: 0 } => {
+        Event::Phase { name, epochs, steps, from_epoch: 0, .. } => {
             Some(json!({"event": "phase", "phase": name, "epochs": epochs, "steps": steps}))
         }
         Event::Phase { name, from_epoch, .. } => {
