@@ -2,5 +2,6 @@
 
 mod conformance;
 mod experiments;
+mod full_disk;
 mod parity;
 mod programs;

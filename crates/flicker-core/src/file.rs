@@ -1,4 +1,4 @@
-//! Files that are whole or absent: written beside, synced, renamed.
+//! Files that are whole or absent (written beside, synced, renamed), and files that grow by whole pieces.
 
 use crate::{Error, Result};
 use std::fs::{self, File};
@@ -24,6 +24,20 @@ fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Adds `bytes` to the end of `file`, which is open for appending and lies at `path`, or leaves it as long as it was.
+///
+/// # Errors
+/// If the system refuses; `path` is named.
+pub fn append_whole(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
+    let whole = file.metadata().map_err(|source| Error::io(path, source))?.len();
+    file.write_all(bytes).map_err(|source| {
+        // A full disk takes a part of the bytes. Whoever reads the file must not find that part; should the system refuse
+        // this too, the first error is the one to tell.
+        let _ = file.set_len(whole);
+        Error::io(path, source)
+    })
 }
 
 /// The bytes of the file at `path`.

@@ -8,7 +8,7 @@ use crate::{Result, SampleShape};
 use candle_core::{Device, Shape, Tensor};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::{Binomial, Distribution, StandardNormal};
 
 /// A stream of random numbers (ChaCha8), identified by its seed. It is not `Clone`: two owners of one stream would draw
 /// the same numbers unawares; fork it instead.
@@ -94,6 +94,11 @@ impl Rng {
     /// An integer uniform in `0..n`. `n` must not be 0.
     pub fn below(&mut self, n: usize) -> usize {
         self.stream.random_range(0..n)
+    }
+
+    /// How many of `n` independent trials succeed, each with probability `p`; 0 where `p` is no probability.
+    pub fn binomial(&mut self, n: usize, p: f64) -> usize {
+        Binomial::new(n as u64, p).map_or(0, |trials| trials.sample(&mut self.stream) as usize)
     }
 
     /// `n` independent standard normal numbers.

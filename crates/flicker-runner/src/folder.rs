@@ -54,6 +54,13 @@ impl Folder {
         Self { dir: dir.to_path_buf() }
     }
 
+    /// Removes the folder, which was made in vain, and hands back why.
+    pub(crate) fn discard(self, why: Failure) -> Failure {
+        // The first failure is the one to tell.
+        let _ = fs::remove_dir_all(&self.dir);
+        why
+    }
+
     /// Its path.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir

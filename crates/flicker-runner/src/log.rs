@@ -1,10 +1,10 @@
 //! `log.jsonl`: one JSON object a line, for every event worth keeping.
 
+use flicker_core::file::{append_whole, write_whole};
 use flicker_core::run::{Event, Position};
 use flicker_core::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The log of a run, open at its end.
@@ -23,17 +23,20 @@ impl Log {
     }
 
     /// Takes out what happened after the checkpoint at `at`, as the training will tell it again, and a last line that was
-    /// cut off.
-    pub(crate) fn rewind(path: &Path, at: &Position) -> Result<()> {
+    /// cut off. Without a checkpoint the training tells everything again.
+    pub(crate) fn rewind(path: &Path, at: Option<&Position>) -> Result<()> {
         let Ok(text) = fs::read_to_string(path) else { return Ok(()) };
-        let keep = |line: &&str| serde_json::from_str(line).is_ok_and(|value| !is_after(&value, at));
-        let kept: Vec<&str> = text.lines().filter(keep).collect();
-        flicker_core::file::write_whole(path, (kept.join("\n") + "\n").as_bytes())
+        let before = |line: &str| {
+            at.is_some_and(|at| serde_json::from_str(line).is_ok_and(|value| !is_after(&value, at)))
+        };
+        let kept: String =
+            text.lines().take_while(|line| before(line)).flat_map(|line| [line, "\n"]).collect();
+        write_whole(path, kept.as_bytes())
     }
 
     /// Writes one line.
     pub(crate) fn write(&mut self, value: &Value) -> Result<()> {
-        writeln!(self.file, "{value}").map_err(|error| Error::io(&self.path, error))
+        append_whole(&mut self.file, &self.path, format!("{value}\n").as_bytes())
     }
 
     /// Writes an event, unless it is a mere step or a picture.
@@ -56,7 +59,7 @@ fn is_after(line: &Value, at: &Position) -> bool {
 
 fn line(event: &Event<'_>) -> Option<Value> {
     match event {
-        Event::Phase { name, epochs, steps, from_epoch: 0 } => {
+        Event::Phase { name, epochs, steps, from_epoch: 0, .. } => {
             Some(json!({"event": "phase", "phase": name, "epochs": epochs, "steps": steps}))
         }
         Event::Phase { name, from_epoch, .. } => {
@@ -91,13 +94,16 @@ mod tests {
             r#"{"event":"epoch","phase":"a","epoch":1}"#,
             r#"{"event":"epoch","phase":"b","epoch":1}"#,
             r#"{"event":"epoch","phase":"b","epoch":2}"#,
+            r#"{"event":"note","text":"after the checkpoint"}"#,
             r#"{"event":"epoch","phase":"c","epoch":1}"#,
             r#"{"event":"epo"#,
         ];
         fs::write(&path, lines.join("\n")).expect("written");
         let at = Position { phase: "b".into(), finished: vec!["a".into()], epoch: 1, step: 3, sums: vec![] };
-        Log::rewind(&path, &at)?;
+        Log::rewind(&path, Some(&at))?;
         assert_eq!(fs::read_to_string(&path).expect("readable"), lines[..4].join("\n") + "\n");
+        Log::rewind(&path, None)?;
+        assert_eq!(fs::read_to_string(&path).expect("readable"), "");
         Ok(())
     }
 }

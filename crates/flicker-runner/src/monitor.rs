@@ -31,7 +31,9 @@ pub(crate) struct Screen {
     quiet: bool,
     bar: Option<ProgressBar>,
     phase: PhaseClock,
-    step: i64,
+    /// Steps of the phases before this one, and of all so far: the event files count through.
+    steps_before: usize,
+    step: usize,
 }
 
 /// What the time left is reckoned from.
@@ -61,6 +63,7 @@ impl Screen {
             quiet: args.quiet,
             bar: None,
             phase: PhaseClock { begun: Instant::now(), from_epoch: 0, epochs: 0 },
+            steps_before: 0,
             step: 0,
         })
     }
@@ -71,11 +74,11 @@ impl Screen {
     }
 
     /// Event files for TensorBoard: new ones, or those of the interrupted training without what is told again.
-    fn open_events(&mut self, after: usize) -> Result<()> {
+    fn open_events(&mut self) -> Result<()> {
         if self.events.is_none() {
             let dir = self.folder.path("events");
             let opened = if self.resumed {
-                EventWriter::resume(&dir, after as i64 + 1, now())
+                EventWriter::resume(&dir, self.step as i64 + 1, now())
             } else {
                 EventWriter::create(&dir, now())
             };
@@ -127,10 +130,10 @@ impl Screen {
         }
     }
 
-    fn scalars(&mut self, prefix: &str, values: &[(String, f64)], step: i64) -> Result<()> {
+    fn scalars(&mut self, prefix: &str, values: &[(String, f64)]) -> Result<()> {
         let Some(events) = &mut self.events else { return Ok(()) };
         for (name, value) in values {
-            events.scalar(&format!("{prefix}/{name}"), step, *value as f32, now())?;
+            events.scalar(&format!("{prefix}/{name}"), self.step as i64, *value as f32, now())?;
         }
         Ok(())
     }
@@ -145,8 +148,9 @@ impl Monitor for Screen {
     fn event(&mut self, event: &Event<'_>) -> Result<()> {
         self.log.event(event)?;
         match *event {
-            Event::Phase { name, epochs, steps, from_epoch } => {
-                self.open_events(from_epoch * steps)?;
+            Event::Phase { name, epochs, steps, from_epoch, steps_before } => {
+                (self.steps_before, self.step) = (steps_before, steps_before + from_epoch * steps);
+                self.open_events()?;
                 self.begin_phase(name, epochs, steps, from_epoch);
             }
             Event::Step { epoch, step, steps, .. } => {
@@ -156,14 +160,14 @@ impl Monitor for Screen {
             }
             Event::Epoch { phase, epoch, steps, losses, seconds } => {
                 self.end_epoch(phase, epoch, losses, seconds);
-                self.step = steps as i64;
-                self.scalars(phase, losses, self.step)?;
+                self.step = self.steps_before + steps;
+                self.scalars(phase, losses)?;
             }
             Event::Watch { phase, series, epoch } => {
                 let shown: Vec<String> =
                     series.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
                 self.say(&format!("{phase} epoch {epoch}, watched: {}", shown.join("  ")));
-                self.scalars(&format!("{phase}/watched"), series, self.step)?;
+                self.scalars(&format!("{phase}/watched"), series)?;
             }
             Event::Pictures { epoch, set, input, reconstruction, .. } => {
                 gallery::write_epoch(self.folder.dir(), epoch, set, input, reconstruction, self.prepare)?;
@@ -189,5 +193,54 @@ impl Monitor for Screen {
     fn stop(&mut self) -> Option<Stop> {
         let late = self.deadline.is_some_and(|(begun, limit)| begun.elapsed().as_secs_f64() >= limit);
         self.signals.stop().or(late.then_some(Stop::TimeLimit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensorboard::tests::steps;
+    use clap::Parser;
+
+    /// Tells a screen of a phase with epochs of 100 steps.
+    fn tell(
+        screen: &mut Screen,
+        phase: &str,
+        epochs: std::ops::Range<usize>,
+        steps_before: usize,
+    ) -> Result<()> {
+        let (steps, from_epoch) = (100, epochs.start);
+        screen.event(&Event::Phase { name: phase, epochs: 3, steps, from_epoch, steps_before })?;
+        for epoch in epochs {
+            let (epoch, losses) = (epoch + 1, [("loss".to_string(), 0.5)]);
+            screen.event(&Event::Epoch {
+                phase,
+                epoch,
+                steps: epoch * steps,
+                losses: &losses,
+                seconds: 1.0,
+            })?;
+            screen.event(&Event::Watch { phase, epoch, series: &losses })?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn steps_of_event_files_count_through_phases_and_resumptions() -> Result<()> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::at(dir.path());
+        let args = Args::try_parse_from(["program", "--quiet"]).expect("arguments");
+        let screen = |resumed| {
+            Screen::new(&folder, &args, Prepare::KEEP, resumed)
+                .map_err(|f| Error::data("screen", f.to_string()))
+        };
+        let mut first = screen(false)?;
+        tell(&mut first, "a", 0..3, 0)?;
+        tell(&mut first, "b", 0..2, 300)?;
+        // The checkpoint is that of the first epoch: what the file has of the second is void, and told again.
+        tell(&mut screen(true)?, "b", 1..3, 300)?;
+        let expected = [100, 100, 200, 200, 300, 300, 400, 400, 500, 500, 401, 500, 500, 600, 600];
+        assert_eq!(steps(&dir.path().join("events")), expected);
+        Ok(())
     }
 }

@@ -7,9 +7,9 @@ mod event;
 mod record;
 
 use event::Summary;
+use flicker_core::file::append_whole;
 use flicker_core::{Error, Result};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Name of the file in its folder. TensorBoard looks for `tfevents` in it.
@@ -98,7 +98,7 @@ impl EventWriter {
     }
 
     fn append(&mut self, event: &[u8]) -> Result<()> {
-        self.file.write_all(&record::framed(event)).map_err(|e| Error::io(&self.path, e))
+        append_whole(&mut self.file, &self.path, &record::framed(event))
     }
 }
 
@@ -157,8 +157,26 @@ fn png_header(png: &[u8]) -> Option<(u32, u32, u32)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// The step of each event in the file after the first, which has none.
+    pub(crate) fn steps(dir: &Path) -> Vec<i64> {
+        let step = |payload: &Vec<u8>| {
+            // The time (a tag and eight bytes), the tag of the step, the step in seven bits a byte.
+            let varint = payload[10..].iter().enumerate();
+            let digits = varint.map(|(i, &byte)| (i64::from(byte & 0x7f) << (7 * i), byte < 0x80));
+            let mut step = 0;
+            for (digit, last) in digits {
+                step += digit;
+                if last {
+                    break;
+                }
+            }
+            step
+        };
+        payloads(dir)[1..].iter().map(step).collect()
+    }
 
     /// The payloads of a file.
     fn payloads(dir: &Path) -> Vec<Vec<u8>> {

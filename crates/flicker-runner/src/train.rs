@@ -128,9 +128,14 @@ fn open_folder<C: Config>(
     let record = to_toml(&Record { experiment, run })?;
     if !args.resume {
         let folder = Folder::create(args.out.as_deref(), &experiment.name, job.seed)?;
-        folder.write("config.toml", record.as_bytes())?;
-        folder.write_json("data.json", &data.facts)?;
-        return Ok((folder, None));
+        let begun = folder
+            .write("config.toml", record.as_bytes())
+            .and_then(|()| folder.write_json("data.json", &data.facts));
+        // Half of the description is no run folder: neither a new run nor --resume could use it.
+        return match begun {
+            Ok(()) => Ok((folder, None)),
+            Err(failure) => Err(folder.discard(failure)),
+        };
     }
     let folder = Folder::reopen(args.out.as_deref(), &experiment.name, job.seed)?;
     expect_same_run(&folder, &record, data)?;
@@ -188,10 +193,8 @@ fn fit<C: Config>(
     resume: Option<Checkpoint>,
 ) -> Result<f64, Failure> {
     let begun = Instant::now();
-    if let Some(checkpoint) = &resume {
-        Log::rewind(&folder.path("log.jsonl"), &checkpoint.at)?;
-    }
-    let mut screen = Screen::new(folder, args, data.prepare, resume.is_some())?;
+    Log::rewind(&folder.path("log.jsonl"), resume.as_ref().map(|checkpoint| &checkpoint.at))?;
+    let mut screen = Screen::new(folder, args, data.prepare, args.resume)?;
     screen.log().write(&json!({"event": "start", "experiment": experiment.name, "seed": job.seed, "version": Host::here().version}))?;
     let every = |n: usize| (n > 0).then_some(n);
     let keep = experiment.keep;

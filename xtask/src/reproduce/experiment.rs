@@ -80,7 +80,7 @@ impl Outcome {
         let data: Value = serde_json::from_str(&read("data.json")?)?;
         Ok(Self {
             metrics: serde_json::from_str(&read("metrics.json")?)?,
-            data: data["origin"].as_str().unwrap_or("unknown").to_string(),
+            data: short_origin(data["origin"].as_str().unwrap_or("unknown")).to_string(),
             machine: run("machine"),
             commit: run("commit"),
         })
@@ -91,6 +91,12 @@ impl Outcome {
         let value = &self.metrics[name];
         value["value"].as_f64().or_else(|| value.as_f64())
     }
+}
+
+/// The first words of where data come from, without the folders of a machine; see [`Located`]'s text.
+fn short_origin(origin: &str) -> &str {
+    let end = [" instead of ", " from "].iter().filter_map(|rest| origin.find(rest)).min();
+    &origin[..end.unwrap_or(origin.len())]
 }
 
 /// Whether the files behind a run folder are those that a run would read now, by their hashes.
@@ -104,4 +110,25 @@ pub(super) fn same_data(dir: &Path) -> Result<bool> {
     let now = manifest.read().into_iter().filter_map(|name| Some(manifest.file(name)?.sha256.as_str()));
     let then = data["files"].as_array().into_iter().flatten().filter_map(|file| file["sha256"].as_str());
     Ok(now.eq(then))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(located: &Located, short: &str) {
+        assert_eq!(short_origin(&located.to_string()), short);
+    }
+
+    #[test]
+    fn a_row_names_its_data_in_two_or_three_words() {
+        let [name, sample] = ["mnist", "mnist-sample"].map(str::to_string);
+        check(&Located::Full { name: name.clone(), folder: "data/mnist".into() }, "full mnist");
+        let embedded = Located::Embedded { name, sample, folder: "data/mnist".into() };
+        check(&embedded, "embedded sample mnist-sample");
+        let sample = "mnist-sample".to_string();
+        let itself = Located::Embedded { name: sample.clone(), sample, folder: "data".into() };
+        check(&itself, "embedded sample mnist-sample");
+    }
 }

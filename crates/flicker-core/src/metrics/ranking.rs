@@ -88,13 +88,14 @@ impl Ranking {
         if self.n_abnormal == 0 {
             return Err(Error::Metric("AUPRC needs abnormal samples, there are none".into()));
         }
-        let (mut flagged, mut hits, mut sum) = (0_u64, 0_u64, 0.0);
+        // Counts are exact in f64. No branch on the labels, which a processor could not foresee.
+        let (mut flagged, mut hits, mut sum) = (0.0, 0.0, 0.0);
         for (&abnormal, &normal) in self.abnormal.iter().zip(&self.normal) {
-            flagged += u64::from(abnormal) + u64::from(normal);
-            hits += u64::from(abnormal);
-            if abnormal > 0 {
-                sum += f64::from(abnormal) * hits as f64 / flagged as f64;
-            }
+            let (abnormal, normal) = (f64::from(abnormal), f64::from(normal));
+            hits += abnormal;
+            flagged += abnormal + normal;
+            // A replicate of the bootstrap may begin with scores that nothing has.
+            sum += abnormal * hits / f64::max(flagged, 1.0);
         }
         Ok(sum / self.n_abnormal as f64)
     }

@@ -18,6 +18,8 @@ pub enum Event<'a> {
         steps: usize,
         /// Epochs done before.
         from_epoch: usize,
+        /// Steps of all phases before this one.
+        steps_before: usize,
     },
     /// A step is done.
     Step {

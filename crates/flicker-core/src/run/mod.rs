@@ -26,6 +26,8 @@ pub struct Run<'a> {
     monitor: &'a mut dyn Monitor,
     resume: Option<Checkpoint>,
     finished: Vec<String>,
+    /// Steps of the phases that are over.
+    steps_before: usize,
     schedule: Every,
 }
 
@@ -115,7 +117,7 @@ impl<'a> Run<'a> {
     /// A run that draws from `rng`, puts batches on `device` and tells `monitor`.
     pub fn new(rng: Rng, device: &Device, monitor: &'a mut dyn Monitor) -> Self {
         let (device, schedule) = (device.clone(), Every::default());
-        Self { rng, device, monitor, resume: None, finished: Vec::new(), schedule }
+        Self { rng, device, monitor, resume: None, finished: Vec::new(), steps_before: 0, schedule }
     }
 
     /// Keeps things as often as `schedule` says.
@@ -151,19 +153,22 @@ impl<'a> Run<'a> {
         training: &mut dyn Training,
     ) -> Result<()> {
         let steps = phase.steps(source)?;
-        let Some(mut at) = self.start(phase, training)? else { return Ok(()) };
-        self.monitor.event(&Event::Phase {
-            name: phase.name,
-            epochs: phase.epochs,
-            steps,
-            from_epoch: at.epoch,
-        })?;
-        while at.epoch < phase.epochs {
-            self.epoch(phase, source, training, &mut at)?;
-            self.watch(phase, set, training, at.epoch)?;
-            self.keep(phase, training, &at)?;
+        if let Some(mut at) = self.start(phase, training)? {
+            self.monitor.event(&Event::Phase {
+                name: phase.name,
+                epochs: phase.epochs,
+                steps,
+                from_epoch: at.epoch,
+                steps_before: self.steps_before,
+            })?;
+            while at.epoch < phase.epochs {
+                self.epoch(phase, source, training, &mut at)?;
+                self.watch(phase, set, training, at.epoch)?;
+                self.keep(phase, training, &at)?;
+            }
+            self.finished.push(phase.name.to_string());
         }
-        self.finished.push(phase.name.to_string());
+        self.steps_before += phase.epochs * steps;
         Ok(())
     }
 

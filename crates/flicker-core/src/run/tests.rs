@@ -46,6 +46,7 @@ impl Training for Toy {
 #[derive(Default)]
 struct Recorder {
     lines: Vec<String>,
+    phases: Vec<String>,
     last: Option<Vec<u8>>,
     steps: usize,
     stop_after: Option<usize>,
@@ -55,6 +56,9 @@ impl Monitor for Recorder {
     fn event(&mut self, event: &Event<'_>) -> Result<()> {
         match event {
             Event::Step { .. } => self.steps += 1,
+            Event::Phase { name, from_epoch, steps_before, .. } => {
+                self.phases.push(format!("{name} from epoch {from_epoch} after {steps_before} steps"));
+            }
             Event::Epoch { epoch, losses, .. } => self.lines.push(format!("{epoch} {losses:?}")),
             _ => {}
         }
@@ -123,6 +127,25 @@ fn a_training_that_was_stopped_anywhere_ends_at_the_same_bytes() -> Result<()> {
         assert_eq!(rest.lines, told.lines, "stopped after {stop_after}");
         assert_eq!(rest.last, told.last);
     }
+    Ok(())
+}
+
+#[test]
+fn steps_count_through_all_phases_also_of_a_resumed_run() -> Result<()> {
+    let set = TrainSet::of_normal(Arc::new(source()));
+    let phases = [Phase { name: "a", ..PHASE }, Phase { name: "b", batch: 20, ..PHASE }, PHASE];
+    // Phase a has 4 epochs of 7 steps, b 4 of 3.
+    let mut stopped = Recorder { stop_after: Some(28 + 7), ..Recorder::default() };
+    let mut run = Run::new(Rng::new(1), &Device::Cpu, &mut stopped);
+    assert!(phases.iter().try_for_each(|phase| run.train(phase, &source(), &set, &mut Toy::new()?)).is_err());
+    assert_eq!(stopped.phases, ["a from epoch 0 after 0 steps", "b from epoch 0 after 28 steps"]);
+
+    let bytes = stopped.last.expect("a checkpoint");
+    let mut rest = Recorder::default();
+    let checkpoint = Checkpoint::from_bytes("memory", &bytes, &Device::Cpu)?;
+    let mut run = Run::new(Rng::new(1), &Device::Cpu, &mut rest).resuming(checkpoint);
+    phases.iter().try_for_each(|phase| run.train(phase, &source(), &set, &mut Toy::new()?))?;
+    assert_eq!(rest.phases, ["b from epoch 2 after 28 steps", "walk from epoch 0 after 40 steps"]);
     Ok(())
 }
 
