@@ -1,6 +1,7 @@
 //! The tasks of the repository: `cargo xtask TASK`. It runs programs and reads files; it links no tensors.
 
 mod check;
+mod cuda;
 mod data;
 mod reproduce;
 
@@ -20,6 +21,8 @@ struct Args {
 enum Task {
     /// Holds the tree against its rules: crate graph, file heads and lengths, README commands, forgotten modules
     Check,
+    /// Builds with CUDA, or checks the types of that build, where CUDA is not installed
+    Cuda(cuda::Args),
     /// Brings the full data sets
     Data(data::Args),
     /// Runs experiments and compares them with what they expect
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let done = std::env::set_current_dir(root).map_err(Into::into).and_then(|()| match args.task {
         Task::Check => check::run(),
+        Task::Cuda(args) => cuda::run(&args),
         Task::Data(args) => data::run(&args),
         Task::Reproduce(args) => reproduce::run(&args),
     });
