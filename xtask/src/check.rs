@@ -26,7 +26,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Files under `dir` with this ending, sorted; hidden folders and build outputs are left out.
-fn files_under(dir: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+pub(crate) fn files_under(dir: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![dir.to_path_buf()];
     while let Some(folder) = folders.pop() {

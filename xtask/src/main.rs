@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod cuda;
 mod data;
 mod reproduce;
 
@@ -23,6 +24,8 @@ enum Task {
     Check,
     /// Times our workloads and their twins in PyTorch by turns
     Bench(bench::Args),
+    /// Builds with CUDA, or checks the types of that build, where CUDA is not installed
+    Cuda(cuda::Args),
     /// Brings the full data sets
     Data(data::Args),
     /// Runs experiments and compares them with what they expect
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let done = std::env::set_current_dir(root).map_err(Into::into).and_then(|()| match args.task {
         Task::Check => check::run(),
         Task::Bench(args) => bench::run(&args),
+        Task::Cuda(args) => cuda::run(&args),
         Task::Data(args) => data::run(&args),
         Task::Reproduce(args) => reproduce::run(&args),
     });

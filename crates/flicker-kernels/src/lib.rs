@@ -12,6 +12,7 @@ mod ops;
 mod panels;
 mod peak;
 mod product;
+mod route;
 mod simd;
 mod threads;
 mod transpose;
@@ -21,3 +22,4 @@ pub use conv::{ConvSpec, conv_transpose2d, conv2d, conv2d_bias, conv2d_weight_gr
 pub use linger::in_pool;
 pub use ops::*;
 pub use peak::{Peak, peak};
+pub use route::{has_kernels, with_compositions};

@@ -268,6 +268,23 @@ fn errors_say_what_is_wrong() -> Result<()> {
     Ok(())
 }
 
+/// In every place of the window, by the kernels for tiles and for other windows, and by the composition.
+#[test]
+fn a_nan_is_the_largest() -> Result<()> {
+    for at in 0..4 {
+        let mut values = vec![3.0, -1.0, 7.0, 7.0];
+        values[at] = f64::NAN;
+        let x = Tensor::from_vec(values, (1, 1, 2, 2), &Device::Cpu)?;
+        for window in [Window::square(2, 2, 0), Window::square(2, 1, 0)] {
+            let max = || max_pool2d(&x, window)?.flatten_all()?.to_vec1::<f64>();
+            for found in [max()?, with_compositions(max)?] {
+                assert!(found[0].is_nan(), "place {at}, {window:?}: {found:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn frozen_arguments_get_no_gradient() -> Result<()> {
     let x = Var::from_tensor(&tensor(&[4, 3, 2], 1))?;

@@ -106,17 +106,24 @@ impl Layout {
     }
 }
 
-/// Runs a test in both element types of the fast paths, and in f16, which takes the compositions of candle's operators
-/// that other devices take.
+/// Runs a test in both element types of the kernels, through the kernels and through the compositions of candle's
+/// operators that other devices get, and in f16, which has no kernels.
 fn both(test: impl Fn(&Fixture) -> Result<()>) -> Result<()> {
-    test(&Fixture::load(DType::F64)?)?;
-    test(&Fixture::load(DType::F16)?)?;
-    test(&Fixture::load(DType::F32)?)
+    all_ways(DType::F16, test)
 }
 
 /// The same with bf16 for f16, where a step's small constants would be 0.
 fn optimizers(test: impl Fn(&Fixture) -> Result<()>) -> Result<()> {
-    [DType::F64, DType::F32, DType::BF16].into_iter().try_for_each(|t| test(&Fixture::load(t)?))
+    all_ways(DType::BF16, test)
+}
+
+fn all_ways(half: DType, test: impl Fn(&Fixture) -> Result<()>) -> Result<()> {
+    for dtype in [DType::F64, DType::F32] {
+        let fixture = Fixture::load(dtype)?;
+        test(&fixture)?;
+        with_compositions(|| test(&fixture))?;
+    }
+    test(&Fixture::load(half)?)
 }
 
 #[test]

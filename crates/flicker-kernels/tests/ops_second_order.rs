@@ -47,8 +47,15 @@ fn penalty(f: &dyn Fn(&[Tensor]) -> Result<Tensor>, vars: &[Var], g: &Tensor) ->
     Ok(sum)
 }
 
+/// Through the kernels, and through the compositions that other devices get.
 #[track_caller]
 fn check(name: &str, shapes: &[&[usize]], f: &dyn Fn(&[Tensor]) -> Result<Tensor>) -> Result<()> {
+    check_one_way(name, shapes, f)?;
+    with_compositions(|| check_one_way(&format!("{name}, composed"), shapes, f))
+}
+
+#[track_caller]
+fn check_one_way(name: &str, shapes: &[&[usize]], f: &dyn Fn(&[Tensor]) -> Result<Tensor>) -> Result<()> {
     let make = |(i, s): (usize, &&[usize])| Var::from_tensor(&numbers(s, 0.37 * i as f64)?);
     let vars: Vec<Var> = shapes.iter().enumerate().map(make).collect::<Result<_>>()?;
     let args: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();

@@ -17,7 +17,7 @@ pub(super) fn check(wrong: &mut Vec<String>) -> Result<()> {
             for pair in words.windows(2) {
                 let missing = match pair {
                     ["-p" | "--package", package] => !packages.iter().any(|known| known == package),
-                    ["xtask", task] => !["check", "data", "reproduce", "bench"].contains(task),
+                    ["xtask", task] => !["check", "cuda", "data", "reproduce", "bench"].contains(task),
                     _ => false,
                 };
                 if missing {

@@ -2,8 +2,8 @@
 //! family of three bilinear maps, the derivative of each written with the other two, so that derivatives of any order come
 //! from the same kernels.
 //!
-//! On the CPU, f32 and f64 take the kernels of this module; every other device or number type takes a composition of
-//! candle's own operators whose gradients are right (`composition`).
+//! On the CPU, f32 and f64 take the kernels of this module; on every other device or number type each of the three maps is
+//! a composition of candle's own operators (`composition`).
 
 mod biased;
 mod composition;
@@ -21,8 +21,9 @@ mod tests;
 mod weight_grad;
 
 use crate::ops::{Activation, activate, apply3, bias_add};
+use crate::route::has_kernels;
 use biased::Biased;
-use candle_core::{DType, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use op::{ConvOp, Pass, Sizes};
 
 /// How a kernel moves over an image; each pair is (rows, columns).
@@ -62,9 +63,6 @@ impl ConvSpec {
 /// When the shapes, number types or devices do not fit, or the kernel is larger than the padded image.
 pub fn conv2d(x: &Tensor, w: &Tensor, spec: &ConvSpec) -> Result<Tensor> {
     let sizes = conv2d_sizes(x, w, spec)?;
-    if !has_kernel(x) {
-        return composition::conv2d(x, w, &sizes, spec);
-    }
     ConvOp { pass: Pass::Forward, sizes, spec: *spec }.apply(x, w)
 }
 
@@ -83,11 +81,11 @@ pub fn conv2d_bias(
     if b.dims() != [w.dims()[0]] || b.dtype() != x.dtype() || !b.device().same_device(x.device()) {
         bail!("conv2d: expected a bias ({}) of the image's type and device, found {b:?}", w.dims()[0]);
     }
-    if !has_kernel(x) {
-        return bias_add(&composition::conv2d(x, w, &sizes, spec)?, b, activation);
-    }
     activation.check()?;
     let conv = ConvOp { pass: Pass::Forward, sizes, spec: *spec };
+    if !has_kernels(x) {
+        return bias_add(&conv.apply(x, w)?, b, activation);
+    }
     if activation.by_result() {
         apply3(x, w, b, Biased { conv, activation })
     } else {
@@ -144,9 +142,6 @@ pub fn conv_transpose2d(
     };
     let size_in = (side(height, kernel_h, |p| p.0)?, side(width, kernel_w, |p| p.1)?);
     let sizes = Sizes { size_in, size_out: (height, width), kernel: (kernel_h, kernel_w) };
-    if !has_kernel(x) {
-        return composition::conv_transpose2d(x, w, &sizes, spec);
-    }
     ConvOp { pass: Pass::InputGrad, sizes, spec: *spec }.apply(x, w)
 }
 
@@ -155,7 +150,7 @@ pub fn conv_transpose2d(
 /// themselves in a backward pass; it is public as the third operator of the family.
 ///
 /// # Errors
-/// When the shapes, number types or devices do not fit, or on a device or number type without a kernel.
+/// When the shapes, number types or devices do not fit.
 pub fn conv2d_weight_grad(
     x: &Tensor,
     dy: &Tensor,
@@ -174,9 +169,6 @@ pub fn conv2d_weight_grad(
             x.dims(),
             dy.dims()
         );
-    }
-    if !has_kernel(x) {
-        bail!("conv2d_weight_grad: no kernel for {:?} on {:?}", x.dtype(), x.device());
     }
     let sizes = Sizes { size_in: (height, width), size_out: (height_out, width_out), kernel };
     ConvOp { pass: Pass::WeightGrad, sizes, spec: *spec }.apply(x, dy)
@@ -198,9 +190,4 @@ fn operands(x: &Tensor, w: &Tensor, spec: &ConvSpec) -> Result<(Four, Four)> {
         bail!("convolution: neither side may be empty, found {:?} and {:?}", x.dims(), w.dims());
     }
     Ok(shapes)
-}
-
-/// Whether the kernels of this module know the device and number type.
-fn has_kernel(x: &Tensor) -> bool {
-    x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64)
 }

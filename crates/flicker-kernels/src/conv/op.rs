@@ -1,10 +1,12 @@
 //! The three passes as one candle operator that is closed under differentiation.
 
 use super::ConvSpec;
+use super::composition::{self, Composed};
 use super::forward::forward;
 use super::geometry::{Geometry, Pair};
 use super::input_grad::input_grad;
 use super::weight_grad::weight_grad;
+use crate::route::has_kernels;
 use crate::simd::{Element, Isa};
 use crate::threads::filled;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
@@ -39,7 +41,13 @@ pub(super) struct ConvOp {
 impl ConvOp {
     /// The pass of two tensors of any layout.
     pub(super) fn apply(self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        a.contiguous()?.apply_op2(&b.contiguous()?, self)
+        let (a, b) = (a.contiguous()?, b.contiguous()?);
+        if has_kernels(&a) {
+            return a.apply_op2(&b, self);
+        }
+        let g = self.geometry(a.dims(), b.dims())?;
+        let result = composition::compute(self.pass, &g, &a.detach(), &b.detach())?;
+        if a.track_op() || b.track_op() { a.apply_op2(&b, Composed::new(self, result)) } else { Ok(result) }
     }
 
     pub(super) fn with(self, pass: Pass) -> Self {
@@ -145,6 +153,18 @@ impl CustomOp2 for ConvOp {
         a: &Tensor,
         b: &Tensor,
         _: &Tensor,
+        g: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        self.gradients(a, b, g)
+    }
+}
+
+impl ConvOp {
+    /// The gradients by the operands that ask for one, given the gradient `g` of the result.
+    pub(super) fn gradients(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
         g: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let by = |arg: &Tensor, pass, left: &Tensor, right: &Tensor| {

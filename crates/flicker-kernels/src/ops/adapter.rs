@@ -1,7 +1,8 @@
 //! From a slice function to a candle custom operator: element type, contiguity and device are dealt with once, here.
 
 use super::real::Real;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+use crate::route::has_kernels;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// A contiguous argument: its elements in row-major order, and its dimensions.
 #[derive(Clone, Copy)]
@@ -32,10 +33,9 @@ pub(crate) trait Op3: Send + Sync + 'static {
     fn backward(&self, args: [&Tensor; 3], y: &Tensor, g: &Tensor) -> Result<[Option<Tensor>; 3]>;
 }
 
-/// Whether all of them are on the CPU, of one element type, and that one f32 or f64.
+/// Whether all of them have kernels and are of one element type.
 pub(crate) fn fast(ts: &[&Tensor]) -> bool {
-    let dtype = ts[0].dtype();
-    matches!(dtype, DType::F32 | DType::F64) && ts.iter().all(|t| t.device().is_cpu() && t.dtype() == dtype)
+    ts.iter().all(|t| has_kernels(t) && t.dtype() == ts[0].dtype())
 }
 
 pub(crate) fn apply1(x: &Tensor, op: impl Op1) -> Result<Tensor> {

@@ -48,7 +48,7 @@ pub fn max_pool2d(x: &Tensor, window: Window) -> Result<Tensor> {
         let geometry = Geometry { window, planes: b * c, b, c, h, w, oh, ow };
         return apply1(x, MaxPool { geometry, winners: Arc::new(OnceLock::new()) });
     }
-    // Where windows tile the image candle's values are right; its gradient is not, so the maximum is composed.
+    // candle's values are right where windows tile the image, its gradient is not: the maximum is composed.
     max_over_offsets(x, window, (oh, ow))
 }
 
@@ -104,7 +104,8 @@ fn max_over_offsets(x: &Tensor, window: Window, out: (usize, usize)) -> Result<T
     for part in offsets(&padded, window, out) {
         let part = part?;
         best = Some(match best {
-            Some(best) => part.gt(&best)?.where_cond(&part, &best)?,
+            // A NaN is larger than all: it alone differs from itself.
+            Some(best) => (part.gt(&best)? + part.ne(&part)?)?.where_cond(&part, &best)?,
             None => part,
         });
     }

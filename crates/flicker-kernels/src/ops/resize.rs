@@ -5,7 +5,7 @@ use super::adapter::{Op1, View, apply1, fast};
 use super::parallel::{Shared, for_each, unset};
 use super::real::Real;
 use super::simd::kernel;
-use candle_core::{Result, Shape, Tensor, bail};
+use candle_core::{Device, Result, Shape, Tensor, bail};
 
 /// Repeats every pixel `factor` × `factor` times.
 pub fn upsample_nearest2d(x: &Tensor, factor: usize) -> Result<Tensor> {
@@ -31,8 +31,8 @@ pub fn upsample_bilinear2d(x: &Tensor, height: usize, width: usize) -> Result<Te
         return apply1(x, op);
     }
     // Both axes as products with their matrices of weights.
-    let across = Axis::new(w, width).matrix().and_then(|m| m.to_device(x.device())?.to_dtype(x.dtype()))?;
-    let down = Axis::new(h, height).matrix().and_then(|m| m.to_device(x.device())?.to_dtype(x.dtype()))?;
+    let across = Axis::new(w, width).matrix(x)?;
+    let down = Axis::new(h, height).matrix(x)?;
     let y = x.contiguous()?.reshape((b * c * h, w))?.matmul(&across)?.reshape((b * c, h, width))?;
     let y = y.transpose(1, 2)?.contiguous()?.reshape((b * c * width, h))?.matmul(&down)?;
     y.reshape((b * c, width, height))?.transpose(1, 2)?.contiguous()?.reshape((b, c, height, width))
@@ -142,15 +142,16 @@ impl Axis {
         Self { from, taps: (0..to).map(tap).collect() }
     }
 
-    /// The map as a matrix (from, to).
-    fn matrix(&self) -> Result<Tensor> {
+    /// The map as a matrix (from, to) on the device and in the number type of `like`.
+    fn matrix(&self, like: &Tensor) -> Result<Tensor> {
         let to = self.taps.len();
         let mut m = vec![0f64; self.from * to];
         for (i, (low, high, t)) in self.taps.iter().enumerate() {
             m[low * to + i] += 1.0 - t;
             m[high * to + i] += t;
         }
-        Tensor::from_vec(m, (self.from, to), &candle_core::Device::Cpu)
+        // Converted before it moves: not every device has f64.
+        Tensor::from_vec(m, (self.from, to), &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())
     }
 }
 

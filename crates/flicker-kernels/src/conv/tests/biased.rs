@@ -1,6 +1,6 @@
 //! The convolution with bias and activation against the three operators one after the other.
 
-use super::tensor;
+use super::{both_ways, tensor};
 use crate::{Activation, ConvSpec, activate, bias_add, conv2d, conv2d_bias};
 use candle_core::{Result, Tensor, Var};
 
@@ -15,6 +15,10 @@ const ALL: [Activation; 6] = [
 
 #[test]
 fn values_and_gradients_are_those_of_the_three_operators() -> Result<()> {
+    both_ways(agrees)
+}
+
+fn agrees() -> Result<()> {
     let spec = ConvSpec { groups: 3, ..ConvSpec::square(2, 1) };
     let x = Var::from_tensor(&tensor((5, 6, 17, 12), 1))?;
     let w = Var::from_tensor(&tensor((9, 2, 3, 3), 2))?;

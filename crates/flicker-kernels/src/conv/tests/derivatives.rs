@@ -1,6 +1,6 @@
 //! First and second derivatives against central differences, in f64.
 
-use super::{assert_close, numbers, tensor};
+use super::{assert_close, both_ways, numbers, tensor};
 use crate::conv::{ConvSpec, conv_transpose2d, conv2d};
 use candle_core::{Device, Result, Tensor, Var};
 
@@ -67,7 +67,7 @@ fn check(f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>, a: &Tensor, b: &Tensor)
         assert_close(&gb, &differences(b, |b| penalty(&f, &va, b))?, 1e-7, "second by b");
         Ok(())
     };
-    run().unwrap();
+    both_ways(run).unwrap();
 }
 
 #[test]

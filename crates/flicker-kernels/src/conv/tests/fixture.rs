@@ -1,6 +1,6 @@
 //! Values and gradients of PyTorch in f64; `tests/fixtures/kernels/make_conv.py` writes the file.
 
-use super::{assert_close, numbers};
+use super::{assert_close, both_ways, numbers};
 use crate::conv::{ConvSpec, conv_transpose2d, conv2d};
 use candle_core::{Device, Result, Tensor, Var};
 
@@ -12,6 +12,10 @@ fn flat(t: &Tensor) -> Result<Vec<f64>> {
 
 #[test]
 fn pytorch_agrees() -> Result<()> {
+    both_ways(agrees)
+}
+
+fn agrees() -> Result<()> {
     let file = candle_core::safetensors::load(FILE, &Device::Cpu)?;
     let n_cases = file.keys().filter(|k| k.ends_with(".spec")).count();
     assert!(n_cases >= 30, "the fixture has {n_cases} cases only");

@@ -1,8 +1,8 @@
-//! The public functions: operands of any layout, the composition for other devices, and errors.
+//! The public functions: operands of any layout and number type, and errors.
 
-use super::{assert_close, numbers, tensor};
-use crate::conv::{ConvSpec, composition, conv_transpose2d, conv2d, op::Sizes};
-use candle_core::{DType, Device, Result, Tensor, Var};
+use super::{assert_close, both_ways, tensor};
+use crate::conv::{ConvSpec, conv_transpose2d, conv2d};
+use candle_core::{DType, Result, Tensor, Var};
 
 fn flat(t: &Tensor) -> Vec<f64> {
     t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
@@ -10,6 +10,10 @@ fn flat(t: &Tensor) -> Vec<f64> {
 
 #[test]
 fn layout_of_operands_does_not_matter() -> Result<()> {
+    both_ways(layouts)
+}
+
+fn layouts() -> Result<()> {
     let spec = ConvSpec::square(2, 1);
     let (x, w) = (tensor((3, 5, 9, 8), 1), tensor((7, 5, 3, 4), 2));
     let expected = flat(&conv2d(&x, &w, &spec)?);
@@ -26,51 +30,6 @@ fn layout_of_operands_does_not_matter() -> Result<()> {
     Ok(())
 }
 
-/// Gradients of `Σ f(a, b) · weights` by both operands.
-fn gradients(
-    f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
-    a: &Tensor,
-    b: &Tensor,
-) -> Result<[Vec<f64>; 3]> {
-    let (a, b) = (Var::from_tensor(a)?, Var::from_tensor(b)?);
-    let y = f(&a, &b)?;
-    let weights = Tensor::from_vec(numbers(y.elem_count(), 9), y.shape(), &Device::Cpu)?;
-    let grads = (&y * weights)?.sum_all()?.backward()?;
-    Ok([flat(&y), flat(grads.get(&a).unwrap()), flat(grads.get(&b).unwrap())])
-}
-
-#[test]
-fn composition_agrees_with_the_kernels() -> Result<()> {
-    let square = ConvSpec::square;
-    for (size, kernel, spec) in [
-        ((8, 8), (4, 4), square(2, 1)),
-        ((9, 8), (3, 3), square(2, 1)),
-        ((16, 13), (3, 3), square(2, 1)),
-        ((5, 6), (3, 2), ConvSpec { groups: 2, ..square(1, 0) }),
-        ((9, 7), (2, 3), ConvSpec { stride: (3, 2), padding: (0, 3), dilation: (2, 1), groups: 2 }),
-    ] {
-        let (x, w) = (tensor((2, 4, size.0, size.1), 1), tensor((6, 4 / spec.groups, kernel.0, kernel.1), 2));
-        let ours = gradients(|x, w| conv2d(x, w, &spec), &x, &w)?;
-        let (_, _, oh, ow) = conv2d(&x, &w, &spec)?.dims4()?;
-        let sizes = Sizes { size_in: size, size_out: (oh, ow), kernel };
-        let composed = gradients(|x, w| composition::conv2d(x, w, &sizes, &spec), &x, &w)?;
-        let dy = tensor((2, 6, oh, ow), 3);
-        let minimal = |o: usize, n: usize, s: usize, k: usize, d: usize, p: usize| {
-            n + 2 * p - (o - 1) * s - d * (k - 1) - 1
-        };
-        let padding = (
-            minimal(oh, size.0, spec.stride.0, kernel.0, spec.dilation.0, spec.padding.0),
-            minimal(ow, size.1, spec.stride.1, kernel.1, spec.dilation.1, spec.padding.1),
-        );
-        let ours_t = gradients(|x, w| conv_transpose2d(x, w, &spec, padding), &dy, &w)?;
-        let composed_t = gradients(|x, w| composition::conv_transpose2d(x, w, &sizes, &spec), &dy, &w)?;
-        for (ours, composed) in ours.iter().chain(&ours_t).zip(composed.iter().chain(&composed_t)) {
-            assert_close(ours, composed, 1e-12, &format!("{size:?} {kernel:?} {spec:?}"));
-        }
-    }
-    Ok(())
-}
-
 #[test]
 fn other_number_types_take_the_composition() -> Result<()> {
     let (x, w) = (tensor((2, 3, 6, 6), 1), tensor((4, 3, 3, 3), 2));
@@ -83,10 +42,12 @@ fn other_number_types_take_the_composition() -> Result<()> {
 
 #[test]
 fn frozen_operands_get_no_gradient() -> Result<()> {
-    let (x, w) = (Var::from_tensor(&tensor((1, 2, 4, 4), 1))?, tensor((3, 2, 3, 3), 2));
-    let grads = conv2d(&x, &w, &ConvSpec::square(1, 1))?.sum_all()?.backward()?;
-    assert!(grads.get(&x).is_some() && grads.get(&w).is_none());
-    Ok(())
+    both_ways(|| {
+        let (x, w) = (Var::from_tensor(&tensor((1, 2, 4, 4), 1))?, tensor((3, 2, 3, 3), 2));
+        let grads = conv2d(&x, &w, &ConvSpec::square(1, 1))?.sum_all()?.backward()?;
+        assert!(grads.get(&x).is_some() && grads.get(&w).is_none());
+        Ok(())
+    })
 }
 
 #[track_caller]

@@ -8,10 +8,16 @@ mod layouts;
 
 use super::geometry::{Geometry, conv_size};
 use super::op::{ConvOp, Pass, Sizes};
-use super::{ConvSpec, reference};
-use candle_core::{Device, Tensor};
+use super::{ConvSpec, composition, reference};
+use candle_core::{Device, Result, Tensor};
 
 const PASSES: [Pass; 3] = [Pass::Forward, Pass::InputGrad, Pass::WeightGrad];
+
+/// Runs a test through the kernels, then through the compositions.
+fn both_ways(test: impl Fn() -> Result<()>) -> Result<()> {
+    test()?;
+    crate::with_compositions(test)
+}
 
 /// A fixed sequence of numbers in (-1, 1), different for each seed.
 fn numbers(len: usize, seed: u64) -> Vec<f64> {
@@ -69,6 +75,20 @@ fn op(pass: Pass, g: &Geometry) -> ConvOp {
     ConvOp { pass, sizes, spec }
 }
 
+type Four = (usize, usize, usize, usize);
+
+/// Shapes of the operands of a pass.
+fn operand_shapes(pass: Pass, g: &Geometry) -> (Four, Four) {
+    let x = (g.batch, g.groups * g.c_in, g.size_in.0, g.size_in.1);
+    let w = (g.groups * g.c_out, g.c_in, g.kernel.0, g.kernel.1);
+    let y = (g.batch, g.groups * g.c_out, g.size_out.0, g.size_out.1);
+    match pass {
+        Pass::Forward => (x, w),
+        Pass::InputGrad => (y, w),
+        Pass::WeightGrad => (x, y),
+    }
+}
+
 /// Lengths of the operands of a pass.
 fn operand_lens(pass: Pass, g: &Geometry) -> (usize, usize) {
     match pass {
@@ -87,13 +107,17 @@ fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     }
 }
 
-/// Compares every pass with its naive twin, on every instruction set of this machine, in both number types.
+/// Compares every pass with its naive twin: composed, and on every instruction set of this machine in both number types.
 #[track_caller]
 fn check(g: &Geometry) {
     for pass in PASSES {
         let (n_a, n_b) = operand_lens(pass, g);
         let (a, b) = (numbers(n_a, 1), numbers(n_b, 2));
         let expected = reference::naive(pass, g, &a, &b);
+        let (shape_a, shape_b) = operand_shapes(pass, g);
+        let composed = composition::compute(pass, g, &tensor(shape_a, 1), &tensor(shape_b, 2)).unwrap();
+        let found: Vec<f64> = composed.flatten_all().unwrap().to_vec1().unwrap();
+        assert_close(&found, &expected, 1e-12, &format!("{pass:?} composed {g:?}"));
         let narrow = |v: &[f64]| v.iter().map(|&v| v as f32).collect::<Vec<f32>>();
         let (a32, b32) = (narrow(&a), narrow(&b));
         for isa in crate::simd::Isa::available() {
