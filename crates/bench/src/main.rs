@@ -28,18 +28,23 @@ fn main() -> Result<()> {
         ensure!(n > 0, "--threads: expected at least 1");
         rayon::ThreadPoolBuilder::new().num_threads(n).build_global()?;
     }
+    flicker_core::in_pool(|| serve(&args.commands))
+}
+
+/// Answers `commands`, or else the lines of the standard input.
+fn serve(commands: &[String]) -> Result<()> {
     let mut session = Session::new(Device::Cpu);
     let mut tell = |line: &str| -> Result<bool> {
         let answer = session.answer(line);
         writeln!(std::io::stdout(), "{answer}")?;
         Ok(answer.get("error").is_none())
     };
-    if args.commands.is_empty() {
+    if commands.is_empty() {
         for line in std::io::stdin().lock().lines() {
             tell(&line?)?;
         }
     }
-    for command in &args.commands {
+    for command in commands {
         ensure!(tell(command)?, "`{command}` failed");
     }
     Ok(())

@@ -53,10 +53,7 @@ impl Residual {
     /// `(B, C, H, W)` and the activated time `(B, 128)` to `(B, C', H, W)`.
     fn forward(&self, xs: &Tensor, time: &Tensor) -> Result<Tensor> {
         let hs = self.conv1.forward(&self.norm1.forward(xs)?)?;
-        let (b, c, h, w) = hs.dims4()?;
-        // One shift for each channel of each sample: the kernel's bias, with samples and channels as one axis.
-        let shift = self.time.forward(time)?.flatten_all()?;
-        let hs = bias_add(&hs.reshape((1, b * c, h, w))?, &shift, Activation::None)?.reshape((b, c, h, w))?;
+        let hs = bias_add(&hs, &self.time.forward(time)?, Activation::None)?;
         let hs = self.conv2.forward(&self.norm2.forward(&hs)?)?;
         Ok(match &self.skip {
             Some(skip) => (hs + skip.forward(xs)?)?,

@@ -103,6 +103,7 @@ fn linear_and_bias() -> Result<()> {
                 linear(&t[0], &t[1], Some(&t[2]), act)
             })?;
             check(&format!("bias {act:?}"), &[&[2, 3, 2, 2], &[3]], &|t| bias_add(&t[0], &t[1], act))?;
+            check(&format!("shift {act:?}"), &[&[2, 3, 2, 2], &[2, 3]], &|t| bias_add(&t[0], &t[1], act))?;
             check(&format!("convolution {act:?}"), &[&[2, 1, 3, 3], &[2, 1, 2, 2], &[2]], &|t| {
                 conv2d_bias(&t[0], &t[1], &t[2], &ConvSpec::square(1, 1), act)
             })?;

@@ -51,14 +51,20 @@ fn linear2(x: &Tensor, w: &Tensor, b: Option<&Tensor>, activation: Activation) -
     }
 }
 
-/// `act(x + b)` with b (C) along the second dimension of x (B, C, …).
+/// `act(x + b)` for x (B, C, …), with one number for each channel, b (C), or for each channel of each sample, b (B, C): a
+/// layer's bias, or the time in a diffusion network.
+///
+/// # Errors
+/// When b has another shape, or the activation's slope is negative.
 pub fn bias_add(x: &Tensor, b: &Tensor, activation: Activation) -> Result<Tensor> {
     activation.check()?;
-    if x.rank() < 2 || b.dims() != [x.dims()[1]] {
-        bail!("bias: expected x (B, C, …) and a bias (C), got {:?} and {:?}", x.dims(), b.dims());
+    if x.rank() < 2 || (b.dims() != &x.dims()[1..2] && b.dims() != &x.dims()[..2]) {
+        bail!("bias: expected x (B, C, …) and a bias (C) or (B, C), got {:?} and {:?}", x.dims(), b.dims());
     }
     if !fast(&[x, b]) {
-        return activate(&x.broadcast_add(&along_channels(b, x.rank())?)?, activation);
+        let mut dims = vec![1; x.rank()];
+        dims[2 - b.rank()..2].copy_from_slice(b.dims());
+        return activate(&x.broadcast_add(&b.reshape(dims)?)?, activation);
     }
     if activation.by_result() {
         apply2(x, b, Bias(activation))
@@ -199,7 +205,8 @@ impl Op2 for Bias {
     const NAME: &'static str = "bias";
 
     fn forward<T: Real>(&self, x: View<'_, T>, b: View<'_, T>) -> Result<(Vec<T>, Shape)> {
-        let (c, hw) = (x.dims[1], x.dims[2..].iter().product::<usize>());
+        // With one number for each plane it is as if there were one sample, with all channels.
+        let (c, hw) = (b.data.len(), x.dims[2..].iter().product::<usize>());
         let mut y = unset(x.data.len());
         if hw == 1 {
             y.copy_from_slice(x.data);
@@ -209,7 +216,7 @@ impl Op2 for Bias {
             }));
         } else {
             let shared = Shared::new(&mut y);
-            with_type!(self.0, T, act => for_each(x.dims[0] * c, x.data.len(), |i| {
+            with_type!(self.0, T, act => for_each(x.dims[0] * x.dims[1], x.data.len(), |i| {
                 // SAFETY: plane i belongs to this task alone.
                 let y = unsafe { shared.part(i * hw, hw) };
                 plus_then(act, &x.data[i * hw..(i + 1) * hw], b.data[i % c], y);
@@ -220,7 +227,11 @@ impl Op2 for Bias {
 
     fn backward(&self, x: &Tensor, b: &Tensor, y: &Tensor, g: &Tensor) -> Result<[Option<Tensor>; 2]> {
         let g = self.0.gradient(y, y, g)?;
-        let db = if b.track_op() { Some(apply1(&g, ChannelSum)?) } else { None };
+        let sums = || match b.rank() {
+            1 => apply1(&g, ChannelSum),
+            _ => apply1(&g.reshape((1, b.elem_count(), ()))?, ChannelSum)?.reshape(b.shape()),
+        };
+        let db = b.track_op().then(sums).transpose()?;
         Ok([x.track_op().then_some(g), db])
     }
 }
