@@ -262,9 +262,9 @@ fn errors_say_what_is_wrong() -> Result<()> {
     refused(attention(&t(&[2, 3, 4]), &t(&[2, 5, 3]), &t(&[2, 5, 3])), "attention: expected q");
     let s = SgdStep { lr: 0.1, momentum: 0.0, nesterov: false, weight_decay: WeightDecay::None };
     let (p, q) = (v(3), v(3));
-    let wrong = sgd_step(&p, &t(&[4]), &q, &s).unwrap_err().to_string();
+    let wrong = sgd_step(&p, &t(&[4]), Some(&q), &s).unwrap_err().to_string();
     assert!(wrong.contains("parameter's shape [3], got [4]"), "{wrong}");
-    assert!(sgd_step(&p, &q, &q, &s).unwrap_err().to_string().contains("different tensors"));
+    assert!(sgd_step(&p, &q, Some(&q), &s).unwrap_err().to_string().contains("different tensors"));
     Ok(())
 }
 

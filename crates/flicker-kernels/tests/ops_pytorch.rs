@@ -274,8 +274,9 @@ fn rmsprop_and_sgd() -> Result<()> {
             [("rmsprop.plain", WeightDecay::None), ("rmsprop.l2", WeightDecay::L2(0.1))]
         {
             let v = Var::zeros(37, f.dtype, &Device::Cpu)?;
-            let s = RmsPropStep { lr: 0.01, alpha: 0.9, eps: 1e-8, weight_decay };
-            descend(f, name, |p, g, _| rmsprop_step(p, g, &v, &s))?;
+            let s = RmsPropStep { lr: 0.01, alpha: 0.9, eps: 1e-8, momentum: 0.0, weight_decay };
+            let state = RmsPropState { square_mean: &v, mean: None, change: None };
+            descend(f, name, |p, g, _| rmsprop_step(p, g, state, &s))?;
             f.close(&format!("{name}.square_avg"), &v)?;
         }
         let l2 = WeightDecay::L2(0.1);
@@ -285,8 +286,9 @@ fn rmsprop_and_sgd() -> Result<()> {
             ("sgd.nesterov", 0.9, true, l2),
         ] {
             let velocity = Var::zeros(37, f.dtype, &Device::Cpu)?;
+            let velocity = (momentum > 0.0).then_some(&velocity);
             let s = SgdStep { lr: 0.01, momentum, nesterov, weight_decay };
-            descend(f, name, |p, g, _| sgd_step(p, g, &velocity, &s))?;
+            descend(f, name, |p, g, _| sgd_step(p, g, velocity, &s))?;
         }
         Ok(())
     })

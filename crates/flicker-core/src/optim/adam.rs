@@ -1,10 +1,11 @@
 //! Adam: Kingma and Ba, 2014 (<https://arxiv.org/abs/1412.6980>, algorithm 1); AdamW: Loshchilov and Hutter, 2017
 //! (<https://arxiv.org/abs/1711.05101>, algorithm 2), both in the arithmetic of PyTorch.
 
-use super::stepper::{At, Elements, Rule, Stepper};
-use super::{require_fraction, require_not_negative, require_positive};
+use super::stepper::{At, Rule, Stepper};
+use super::{missing_slot, require_fraction, require_not_negative, require_positive};
 use crate::Result;
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
+use flicker_kernels::{AdamStep, WeightDecay, adam_step};
 use serde::{Deserialize, Serialize};
 
 /// Adam, with weight decay (where asked for) added to the gradient, as `torch.optim.Adam`.
@@ -67,10 +68,6 @@ impl AdamConfig {
     pub fn new(learning_rate: f64) -> Self {
         Self { learning_rate, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 }
     }
-
-    fn moments(&self) -> Moments {
-        Moments { beta1: self.beta1, beta2: self.beta2, eps: self.eps, l2: self.weight_decay, decay: 0.0 }
-    }
 }
 
 impl AdamWConfig {
@@ -78,14 +75,10 @@ impl AdamWConfig {
     pub fn new(learning_rate: f64) -> Self {
         Self { learning_rate, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 }
     }
-
-    fn moments(&self) -> Moments {
-        Moments { beta1: self.beta1, beta2: self.beta2, eps: self.eps, l2: 0.0, decay: self.weight_decay }
-    }
 }
 
 macro_rules! adam_rule {
-    ($config:ty) => {
+    ($config:ty, $decay:path) => {
         impl Rule for $config {
             fn validate(&self) -> Result<()> {
                 require_positive("learning_rate", self.learning_rate)?;
@@ -103,91 +96,21 @@ macro_rules! adam_rule {
                 [Some("first_moment"), Some("second_moment"), None]
             }
 
-            fn update(&self, at: At, elements: Elements<'_>) {
-                let Elements { values, grads, slots: [first, second, _] } = elements;
-                adam_step(&AdamStep::new(&self.moments(), at), values, grads, first, second);
-            }
-
-            fn update_tensors(&self, at: At, x: &Tensor, g: &Tensor, slots: &mut [Tensor]) -> Result<Tensor> {
-                adam_step_tensors(&self.moments(), at, x, g, slots)
+            fn step(&self, at: At, var: &Var, grad: &Tensor, slots: [Option<&Var>; 3]) -> Result<()> {
+                let [Some(first), Some(second), _] = slots else { return Err(missing_slot()) };
+                let step = AdamStep {
+                    lr: at.learning_rate,
+                    beta1: self.beta1,
+                    beta2: self.beta2,
+                    eps: self.eps,
+                    weight_decay: $decay(self.weight_decay),
+                    step: at.step,
+                };
+                Ok(adam_step(var, grad, first, second, &step)?)
             }
         }
     };
 }
 
-adam_rule!(AdamConfig);
-adam_rule!(AdamWConfig);
-
-/// What Adam and AdamW share. At most one of `l2` and `decay` is not 0.
-struct Moments {
-    beta1: f64,
-    beta2: f64,
-    eps: f64,
-    l2: f64,
-    decay: f64,
-}
-
-impl Moments {
-    /// The learning rate over the first bias correction, `α / (1 - β₁ᵗ)`.
-    fn rate(&self, at: At) -> f64 {
-        at.learning_rate / (1.0 - self.beta1.powf(at.step as f64))
-    }
-
-    /// The root of the second bias correction, `√(1 - β₂ᵗ)`.
-    fn root_correction(&self, at: At) -> f64 {
-        (1.0 - self.beta2.powf(at.step as f64)).sqrt()
-    }
-
-    /// What decoupled decay leaves of a parameter.
-    fn kept(&self, at: At) -> f64 {
-        1.0 - at.learning_rate * self.decay
-    }
-}
-
-/// The numbers of one step that all elements share.
-struct AdamStep {
-    beta1_rest: f32,
-    beta2: f32,
-    beta2_rest: f32,
-    eps: f32,
-    l2: f32,
-    kept: f32,
-    rate: f32,
-    root_correction: f32,
-}
-
-impl AdamStep {
-    fn new(moments: &Moments, at: At) -> Self {
-        Self {
-            beta1_rest: (1.0 - moments.beta1) as f32,
-            beta2: moments.beta2 as f32,
-            beta2_rest: (1.0 - moments.beta2) as f32,
-            eps: moments.eps as f32,
-            l2: moments.l2 as f32,
-            kept: moments.kept(at) as f32,
-            rate: moments.rate(at) as f32,
-            root_correction: moments.root_correction(at) as f32,
-        }
-    }
-}
-
-/// One step of Adam over elements in memory, in a single pass. The slices are equally long.
-fn adam_step(k: &AdamStep, values: &mut [f32], grads: &[f32], first: &mut [f32], second: &mut [f32]) {
-    for (((x, &g), m), v) in values.iter_mut().zip(grads).zip(first).zip(second) {
-        let g = g + k.l2 * *x;
-        *m += k.beta1_rest * (g - *m);
-        *v = k.beta2 * *v + k.beta2_rest * g * g;
-        *x = k.kept * *x - k.rate * *m / (v.sqrt() / k.root_correction + k.eps);
-    }
-}
-
-/// The same in tensor operations.
-fn adam_step_tensors(k: &Moments, at: At, x: &Tensor, g: &Tensor, slots: &mut [Tensor]) -> Result<Tensor> {
-    let g = if k.l2 == 0.0 { g.clone() } else { (g + (x * k.l2)?)? };
-    let m = (&slots[0] + ((&g - &slots[0])? * (1.0 - k.beta1))?)?;
-    let v = ((&slots[1] * k.beta2)? + (g.sqr()? * (1.0 - k.beta2))?)?;
-    let denominator = ((v.sqrt()? / k.root_correction(at))? + k.eps)?;
-    let next = ((x * k.kept(at))? - ((&m / denominator)? * k.rate(at))?)?;
-    (slots[0], slots[1]) = (m, v);
-    Ok(next)
-}
+adam_rule!(AdamConfig, WeightDecay::L2);
+adam_rule!(AdamWConfig, WeightDecay::Decoupled);

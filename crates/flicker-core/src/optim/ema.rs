@@ -1,15 +1,11 @@
 //! Averaged weights: an exponential moving average of every parameter, as the diffusion models use it (Ho, Jain and
 //! Abbeel, 2020, <https://arxiv.org/abs/2006.11239>, appendix B).
 
-use super::memory::{elements, elements_mut};
 use super::state::{self, Expected};
 use super::{State, require_fraction};
 use crate::Result;
-use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var};
-use rayon::prelude::*;
-
-/// Elements that one thread updates in one go.
-const STRETCH: usize = 1 << 14;
+use candle_core::{Tensor, Var};
+use flicker_kernels::ema_step;
 
 /// The exponential moving average of parameters, beginning as their copy.
 #[derive(Debug)]
@@ -22,7 +18,7 @@ pub struct Ema {
 struct Average {
     name: String,
     var: Var,
-    mean: Tensor,
+    mean: Var,
 }
 
 impl Ema {
@@ -33,7 +29,7 @@ impl Ema {
     pub fn new(vars: &[(String, Var)], decay: f64) -> Result<Self> {
         require_fraction("decay", decay)?;
         let average = |(name, var): &(String, Var)| -> Result<Average> {
-            Ok(Average { name: name.clone(), var: var.clone(), mean: copied(var.as_tensor())? })
+            Ok(Average { name: name.clone(), var: var.clone(), mean: copied(var)? })
         };
         Ok(Self { decay, params: vars.iter().map(average).collect::<Result<_>>()? })
     }
@@ -43,12 +39,8 @@ impl Ema {
     /// # Errors
     /// If candle refuses an operation.
     pub fn update(&mut self) -> Result<()> {
-        for Average { var, mean, .. } in &mut self.params {
-            if mean.device().is_cpu() && mean.dtype() == DType::F32 {
-                mean.inplace_op2(&var.as_tensor().contiguous()?, &Towards { decay: self.decay })?;
-            } else {
-                *mean = ((&*mean * self.decay)? + (var.as_detached_tensor() * (1.0 - self.decay))?)?;
-            }
+        for Average { var, mean, .. } in &self.params {
+            ema_step(mean, var, self.decay)?;
         }
         Ok(())
     }
@@ -74,7 +66,7 @@ impl Ema {
     /// If candle refuses a copy.
     pub fn swap(&mut self) -> Result<()> {
         for Average { var, mean, .. } in &mut self.params {
-            let trained = copied(var.as_tensor())?;
+            let trained = copied(var)?;
             var.set(mean)?;
             *mean = trained;
         }
@@ -86,7 +78,10 @@ impl Ema {
     /// # Errors
     /// If candle refuses the copy.
     pub fn state(&self) -> Result<State> {
-        self.params.iter().map(|average| Ok((average.name.clone(), copied(&average.mean)?))).collect()
+        self.params
+            .iter()
+            .map(|average| Ok((average.name.clone(), copied(&average.mean)?.as_detached_tensor())))
+            .collect()
     }
 
     /// Takes over what [`Ema::state`] returned, or leaves everything as it was.
@@ -96,7 +91,7 @@ impl Ema {
     pub fn restore(&mut self, state: &State) -> Result<()> {
         state::require_same("averaged weights", &self.expected(), state)?;
         let restored = |average: &Average| copied(&state[&average.name].to_device(average.var.device())?);
-        let means: Vec<Tensor> = self.params.iter().map(restored).collect::<Result<_>>()?;
+        let means: Vec<Var> = self.params.iter().map(restored).collect::<Result<_>>()?;
         for (average, mean) in self.params.iter_mut().zip(means) {
             average.mean = mean;
         }
@@ -110,36 +105,7 @@ impl Ema {
     }
 }
 
-/// A contiguous copy with memory of its own, outside every graph.
-fn copied(tensor: &Tensor) -> Result<Tensor> {
-    Ok(tensor.detach().contiguous()?.copy()?)
-}
-
-/// One pass of the average over a parameter in the CPU's memory.
-struct Towards {
-    decay: f64,
-}
-
-impl InplaceOp2 for Towards {
-    fn name(&self) -> &'static str {
-        "moving-average"
-    }
-
-    fn cpu_fwd(
-        &self,
-        means: &mut CpuStorage,
-        means_l: &Layout,
-        values: &CpuStorage,
-        values_l: &Layout,
-    ) -> candle_core::Result<()> {
-        let (means, values) = (elements_mut(means, means_l)?, elements(values, values_l)?);
-        let (decay, rest) = (self.decay as f32, (1.0 - self.decay) as f32);
-        let stretches = means.par_chunks_mut(STRETCH).zip(values.par_chunks(STRETCH));
-        stretches.for_each(|(means, values)| {
-            for (mean, &value) in means.iter_mut().zip(values) {
-                *mean = decay * *mean + rest * value;
-            }
-        });
-        Ok(())
-    }
+/// A contiguous copy with memory of its own.
+fn copied(tensor: &Tensor) -> Result<Var> {
+    Ok(Var::from_tensor(&tensor.detach().contiguous()?.copy()?)?)
 }

@@ -6,7 +6,6 @@
 mod adam;
 mod clip;
 mod ema;
-mod memory;
 mod rms_prop;
 mod schedule;
 mod sgd;
@@ -21,7 +20,7 @@ pub use ema::Ema;
 pub use rms_prop::{RmsProp, RmsPropConfig};
 pub use schedule::Schedule;
 pub use sgd::{Sgd, SgdConfig};
-pub use stepper::{At, Elements, Rule, Stepper};
+pub use stepper::{At, Rule, Stepper};
 
 use crate::{Error, Result, State};
 use candle_core::backprop::GradStore;
@@ -76,4 +75,12 @@ fn require_fraction(field: &str, value: f64) -> Result<()> {
         return Ok(());
     }
     Err(Error::config(field, format!("{value} is not in [0, 1)")))
+}
+
+/// A rule was called without a number that moves with its parameters.
+fn missing_slot() -> Error {
+    Error::Weights {
+        origin: "optimizer".into(),
+        problem: "expected every slot of the rule, found one absent".into(),
+    }
 }

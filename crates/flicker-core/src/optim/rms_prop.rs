@@ -2,10 +2,11 @@
 //! Graves, 2013 (<https://arxiv.org/abs/1308.0850>, equations 38 to 45). The arithmetic is PyTorch's: ε is added
 //! outside the root.
 
-use super::stepper::{At, Elements, Rule, Stepper};
-use super::{require_fraction, require_not_negative, require_positive};
+use super::stepper::{At, Rule, Stepper};
+use super::{missing_slot, require_fraction, require_not_negative, require_positive};
 use crate::Result;
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
+use flicker_kernels::{RmsPropState, RmsPropStep, WeightDecay, rmsprop_step};
 use serde::{Deserialize, Serialize};
 
 /// RMSProp, as `torch.optim.RMSprop`.
@@ -56,49 +57,15 @@ impl Rule for RmsPropConfig {
         [Some("square_mean"), self.centered.then_some("mean"), (self.momentum > 0.0).then_some("momentum")]
     }
 
-    fn update(&self, at: At, elements: Elements<'_>) {
-        let Elements { values, grads, slots: [squares, means, changes] } = elements;
-        let (alpha, alpha_rest) = (self.alpha as f32, (1.0 - self.alpha) as f32);
-        let (eps, l2) = (self.eps as f32, self.weight_decay as f32);
-        let (momentum, rate) = (self.momentum as f32, at.learning_rate as f32);
-        for (i, ((x, &g), square)) in values.iter_mut().zip(grads).zip(squares).enumerate() {
-            let g = g + l2 * *x;
-            *square = alpha * *square + alpha_rest * g * g;
-            let mut power = *square;
-            if self.centered {
-                means[i] += alpha_rest * (g - means[i]);
-                power = positive_part(power - means[i] * means[i]);
-            }
-            let mut change = g / (power.sqrt() + eps);
-            if momentum > 0.0 {
-                change += momentum * changes[i];
-                changes[i] = change;
-            }
-            *x -= rate * change;
-        }
+    fn step(&self, at: At, var: &Var, grad: &Tensor, slots: [Option<&Var>; 3]) -> Result<()> {
+        let [Some(square_mean), mean, change] = slots else { return Err(missing_slot()) };
+        let step = RmsPropStep {
+            lr: at.learning_rate,
+            alpha: self.alpha,
+            eps: self.eps,
+            momentum: self.momentum,
+            weight_decay: WeightDecay::L2(self.weight_decay),
+        };
+        Ok(rmsprop_step(var, grad, RmsPropState { square_mean, mean, change }, &step)?)
     }
-
-    fn update_tensors(&self, at: At, x: &Tensor, g: &Tensor, slots: &mut [Tensor]) -> Result<Tensor> {
-        let g = if self.weight_decay == 0.0 { g.clone() } else { (g + (x * self.weight_decay)?)? };
-        slots[0] = ((&slots[0] * self.alpha)? + (g.sqr()? * (1.0 - self.alpha))?)?;
-        let mut power = slots[0].clone();
-        if self.centered {
-            slots[1] = (&slots[1] + ((&g - &slots[1])? * (1.0 - self.alpha))?)?;
-            power = (power - slots[1].sqr()?)?.maximum(0.0)?;
-        }
-        let mut change = (g / (power.sqrt()? + self.eps)?)?;
-        if self.momentum > 0.0 {
-            let last = slots.len() - 1;
-            change = ((&slots[last] * self.momentum)? + change)?;
-            slots[last] = change.clone();
-        }
-        Ok((x - (change * at.learning_rate)?)?)
-    }
-}
-
-/// `max(x, 0)`, and NaN for NaN, where `f32::max` would hide it.
-///
-/// PyTorch takes the root of the bare difference, which rounding can make negative (NaN) under a constant gradient.
-fn positive_part(x: f32) -> f32 {
-    if x < 0.0 { 0.0 } else { x }
 }

@@ -2,10 +2,11 @@
 //! (<https://proceedings.mlr.press/v28/sutskever13.html>), in the arithmetic of PyTorch: the learning rate multiplies
 //! the momentum too.
 
-use super::stepper::{At, Elements, Rule, Stepper};
+use super::stepper::{At, Rule, Stepper};
 use super::{require_fraction, require_not_negative, require_positive};
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
+use flicker_kernels::{SgdStep, WeightDecay, sgd_step};
 use serde::{Deserialize, Serialize};
 
 /// Stochastic gradient descent, as `torch.optim.SGD` without dampening.
@@ -54,28 +55,13 @@ impl Rule for SgdConfig {
         [(self.momentum > 0.0).then_some("momentum"), None, None]
     }
 
-    fn update(&self, at: At, elements: Elements<'_>) {
-        let Elements { values, grads, slots: [changes, ..] } = elements;
-        let (rate, l2) = (at.learning_rate as f32, self.weight_decay as f32);
-        let momentum = self.momentum as f32;
-        for (i, (x, &g)) in values.iter_mut().zip(grads).enumerate() {
-            let g = g + l2 * *x;
-            let mut change = g;
-            if momentum > 0.0 {
-                changes[i] = momentum * changes[i] + g;
-                change = if self.nesterov { g + momentum * changes[i] } else { changes[i] };
-            }
-            *x -= rate * change;
-        }
-    }
-
-    fn update_tensors(&self, at: At, x: &Tensor, g: &Tensor, slots: &mut [Tensor]) -> Result<Tensor> {
-        let g = if self.weight_decay == 0.0 { g.clone() } else { (g + (x * self.weight_decay)?)? };
-        let mut change = g.clone();
-        if self.momentum > 0.0 {
-            slots[0] = ((&slots[0] * self.momentum)? + &g)?;
-            change = if self.nesterov { (g + (&slots[0] * self.momentum)?)? } else { slots[0].clone() };
-        }
-        Ok((x - (change * at.learning_rate)?)?)
+    fn step(&self, at: At, var: &Var, grad: &Tensor, slots: [Option<&Var>; 3]) -> Result<()> {
+        let step = SgdStep {
+            lr: at.learning_rate,
+            momentum: self.momentum,
+            nesterov: self.nesterov,
+            weight_decay: WeightDecay::L2(self.weight_decay),
+        };
+        Ok(sgd_step(var, grad, slots[0], &step)?)
     }
 }

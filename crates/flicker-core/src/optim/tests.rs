@@ -70,7 +70,7 @@ fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     }
 }
 
-/// Ten steps in f64 (tensor operations) and in f32 (the pass in place).
+/// Ten steps in f64 and in f32.
 #[track_caller]
 fn check<R: Rule + Copy>(name: &str, config: R) {
     for (dtype, tolerance) in [(DType::F64, 1e-13), (DType::F32, 1e-6)] {

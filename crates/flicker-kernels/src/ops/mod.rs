@@ -23,7 +23,8 @@ pub use activation::{Activation, activate};
 pub use linear::{bias_add, linear};
 pub use norm::{batch_norm_eval, batch_norm_train, group_norm, layer_norm};
 pub use optimizer::{
-    AdamStep, RmsPropStep, SgdStep, WeightDecay, adam_step, ema_step, rmsprop_step, sgd_step,
+    AdamStep, RmsPropState, RmsPropStep, SgdStep, WeightDecay, adam_step, ema_step, rmsprop_step, sgd_step,
+    sum_of_squares,
 };
 pub use pool::{Window, avg_pool2d, max_pool2d};
 pub use resize::{upsample_bilinear2d, upsample_nearest2d};

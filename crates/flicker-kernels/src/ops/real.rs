@@ -18,6 +18,8 @@ pub(crate) trait Real: Element + std::ops::Neg<Output = Self> {
     fn tanh(self) -> Self;
     /// `sqrt(x)`.
     fn sqrt(self) -> Self;
+    /// The same number in f64.
+    fn double(self) -> f64;
     /// `1 / (1 + e^-x)`.
     #[inline(always)]
     fn sigmoid(self) -> Self {
@@ -52,6 +54,11 @@ impl Real for f32 {
     #[inline(always)]
     fn sqrt(self) -> Self {
         f32::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn double(self) -> f64 {
+        f64::from(self)
     }
 }
 
@@ -96,6 +103,11 @@ impl Real for f64 {
     #[inline(always)]
     fn sqrt(self) -> Self {
         f64::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn double(self) -> f64 {
+        self
     }
 }
 
