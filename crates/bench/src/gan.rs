@@ -57,7 +57,7 @@ impl Encoder {
     }
 
     fn features(&self, xs: &Tensor, mode: Mode) -> Result<Tensor> {
-        let mut xs = activate(&self.first.forward(xs)?, LEAKY)?;
+        let mut xs = self.first.forward_then(xs, LEAKY)?;
         for (conv, norm) in &self.blocks {
             xs = norm.forward(&conv.forward(&xs)?, mode)?;
         }

@@ -1,0 +1,44 @@
+//! Every workload of whole networks computes something finite, and the trained ones learn.
+
+use candle_core::Device;
+use flicker_bench::{NETWORKS, workload};
+use flicker_core::Result;
+
+/// Sizes of what the first `n` steps of a workload give, as a session tells them.
+fn values(name: &str, n: usize) -> Result<Vec<f32>> {
+    let mut workload = workload(name, &Device::Cpu)?;
+    (0..n).map(|_| Ok(workload.step()?.abs()?.mean_all()?.to_scalar()?)).collect()
+}
+
+#[test]
+fn losses_are_finite_and_fall() -> Result<()> {
+    for name in NETWORKS {
+        let inference = name.starts_with("inf");
+        let losses = values(name, if inference { 1 } else { 6 })?;
+        assert!(losses.iter().all(|loss| loss.is_finite() && *loss > 0.0), "{name}: {losses:?}");
+        // A game's losses go up and down; but the first networks are easily bettered.
+        let best = losses.iter().copied().fold(f32::INFINITY, f32::min);
+        assert!(inference || best < 0.999 * losses[0], "{name}: {losses:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn operators_run_and_unknown_names_are_refused() -> Result<()> {
+    // One of each kind: a pass of a convolution, a backward pass, the optimizer. The numbers are PyTorch's (peer/peer.py).
+    for (name, expected) in [
+        ("op:one-64-128@16/input", 0.511_257_8),
+        ("op:one-64-128@16/weight", 0.693_193_7),
+        ("op:softmax", 0.003_771_838_7),
+        ("op:attention", 0.064_120_68),
+        ("op:adam", 0.249_000_83),
+    ] {
+        let value = values(name, 1)?[0];
+        assert!((value / expected - 1.0).abs() < 1e-4, "{name}: {value}, expected {expected}");
+    }
+    for name in ["nothing", "op:nothing", "op:one-64-128@16/nothing"] {
+        let error = workload(name, &Device::Cpu).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(&format!("`{name}`")), "{error}");
+    }
+    Ok(())
+}
