@@ -70,11 +70,13 @@ fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     }
 }
 
-/// Ten steps in f64 and in f32.
+/// Ten steps in f64 and in f32, by the kernels and as other devices take them.
 #[track_caller]
 fn check<R: Rule + Copy>(name: &str, config: R) {
     for (dtype, tolerance) in [(DType::F64, 1e-13), (DType::F32, 1e-6)] {
-        check_steps(name, config, dtype, tolerance).expect(name);
+        let steps = || check_steps(name, config, dtype, tolerance).expect(name);
+        steps();
+        flicker_kernels::with_compositions(steps);
     }
 }
 

@@ -4,6 +4,11 @@ use super::*;
 
 #[test]
 fn clipping() -> Result<()> {
+    clip_all()?;
+    flicker_kernels::with_compositions(clip_all)
+}
+
+fn clip_all() -> Result<()> {
     let fixture = fixture();
     for dtype in [DType::F64, DType::F32] {
         for case in fixture["clip"].as_array().expect("cases") {
@@ -69,6 +74,11 @@ fn set(vars: &[(String, Var)], step: usize) -> Result<()> {
 
 #[test]
 fn averages() -> Result<()> {
+    average_all()?;
+    flicker_kernels::with_compositions(average_all)
+}
+
+fn average_all() -> Result<()> {
     for (dtype, tolerance) in [(DType::F64, 1e-14), (DType::F32, 1e-6)] {
         let vars = vars(&averaged(0.9, 0), dtype)?;
         let mut ema = Ema::new(&vars, 0.9)?;
