@@ -1,8 +1,10 @@
 //! `cargo xtask bench`: our workloads and their twins in PyTorch by turns, and the table of their ratios.
 
+mod busy;
 mod host;
 mod pair;
 mod peer;
+mod row;
 mod side;
 mod stats;
 mod table;
@@ -11,11 +13,12 @@ mod targets;
 use anyhow::{Context, Result, bail, ensure};
 use host::Host;
 use pair::{Pair, Plan};
+use row::{Peak, Row};
 use serde_json::Value;
 use side::{Side, Start};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use table::{Row, Table};
+use table::{LOW_HIGH, Table};
 
 /// What to time, and how.
 #[derive(clap::Args)]
@@ -62,12 +65,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         peer: peer.as_ref().map(version).transpose()?,
         missing,
         rounds: if args.quick { 3 } else { args.rounds },
+        low_high: LOW_HIGH,
         peaks: Vec::new(),
         rows: Vec::new(),
     };
     for &threads in &args.threads {
         let peak = Side::start(&ours, threads)?.ask("peak")?;
-        let peak = table::Peak::new(threads, &peak);
+        let peak = Peak::new(threads, &peak);
         table.rows.extend(rows(&names, &ours, peer.as_ref(), &peak, table.rounds, args.quick));
         table.peaks.push(peak);
     }
@@ -86,7 +90,7 @@ fn rows(
     names: &[String],
     ours: &Start,
     peer: Option<&Start>,
-    peak: &table::Peak,
+    peak: &Peak,
     rounds: usize,
     quick: bool,
 ) -> Vec<Row> {
@@ -125,12 +129,12 @@ fn build() -> Result<PathBuf> {
         .context("cargo build")?;
     ensure!(output.status.success(), "flicker-bench does not build");
     let text = String::from_utf8_lossy(&output.stdout);
-    let programs = text.lines().filter_map(|line| {
+    let mut programs = text.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         let ours = message["target"]["name"] == "flicker-bench";
         message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
     });
-    programs.last().context("cargo built no program flicker-bench")
+    programs.next_back().context("cargo built no program flicker-bench")
 }
 
 /// The names of all rows: the twins', as some of ours have two.

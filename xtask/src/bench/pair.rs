@@ -1,5 +1,6 @@
 //! Ours and the peer, taking turns at one workload.
 
+use super::busy::Watch;
 use super::side::{Side, Start};
 use super::stats::{Ratio, median};
 use anyhow::{Result, ensure};
@@ -51,6 +52,8 @@ pub(super) struct Times {
 pub(super) struct Measured {
     pub(super) ours: Times,
     pub(super) peer: Option<Times>,
+    /// Cores that other programs kept busy meanwhile.
+    pub(super) others: Option<f64>,
 }
 
 /// The name on our side of a twin that spares itself what ours spares itself.
@@ -69,6 +72,7 @@ impl Pair {
     pub(super) fn measure(&mut self, name: &str, plan: &Plan) -> Result<Measured> {
         let mut ours = Turns::prepare(&mut self.ours, ours_of(name), plan)?;
         let mut peer = self.peer.as_mut().map(|peer| Turns::prepare(peer, name, plan)).transpose()?;
+        let watch = Watch::start();
         for round in 0..plan.rounds {
             if round % 2 == 0 {
                 ours.turn()?;
@@ -80,7 +84,9 @@ impl Pair {
                 ours.turn()?;
             }
         }
-        let measured = Measured { ours: ours.times, peer: peer.map(|peer| peer.times) };
+        let own_ms = ours.own_ms() + peer.as_ref().map_or(0.0, Turns::own_ms);
+        let others = watch.and_then(|watch| watch.others(own_ms));
+        let measured = Measured { ours: ours.times, peer: peer.map(|peer| peer.times), others };
         if let Some(doubt) = measured.doubt(name) {
             crate::say(&format!("    WARNING: {name}, threads {}: {doubt}", self.threads));
         }
@@ -103,7 +109,8 @@ impl Measured {
         let (ours, peer) = (self.ours.value?, self.peer.as_ref()?.value?);
         let most = if name.starts_with("op:") { 1.001 } else { 2.0 };
         let apart = if ours == peer { 1.0 } else { (ours / peer).max(peer / ours) };
-        (!(apart <= most)).then(|| format!("ours gave {ours}, the twin {peer}: do they compute the same?"))
+        (apart.is_nan() || apart > most)
+            .then(|| format!("ours gave {ours}, the twin {peer}: do they compute the same?"))
     }
 }
 
@@ -127,6 +134,11 @@ impl<'a> Turns<'a> {
         ensure!(times.value.is_some(), "{name}: the third step gave {}", first["value"]);
         let warm = side.ask(&format!("step {}", steps(plan.warm_ms, &first)))?;
         Ok(Self { side, steps: steps(plan.turn_ms, &warm), times })
+    }
+
+    /// Processor time of all turns.
+    fn own_ms(&self) -> f64 {
+        self.times.cpu_ms.iter().sum::<f64>() * self.steps as f64
     }
 
     fn turn(&mut self) -> Result<()> {
@@ -170,7 +182,9 @@ mod tests {
     #[test]
     fn twins_that_differ_are_doubted() {
         let times = |value| Times { value: Some(value), ..Times::default() };
-        let doubt = |name, ours, peer| Measured { ours: times(ours), peer: Some(times(peer)) }.doubt(name);
+        let doubt = |name, ours, peer| {
+            Measured { ours: times(ours), peer: Some(times(peer)), others: None }.doubt(name)
+        };
         assert!(doubt("op:bn", 1.0, 1.0001).is_none());
         assert!(doubt("op:bn", 1.0, 1.1).is_some_and(|doubt| doubt.contains("1.1")));
         assert!(doubt("dcgan", 1.0, 1.4).is_none() && doubt("dcgan", 1.0, 3.0).is_some());

@@ -1,11 +1,9 @@
 //! The table: rows, what they were measured with, and both files.
 
 use super::host::Host;
-use super::pair::Measured;
-use super::targets;
+use super::row::{BUSY, Peak, Row, mebibytes, shown};
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::Value;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -19,147 +17,14 @@ pub(super) struct Table {
     /// Why there is no peer.
     pub(super) missing: Option<String>,
     pub(super) rounds: usize,
+    /// What `low` and `high` of a row are.
+    pub(super) low_high: &'static str,
     pub(super) peaks: Vec<Peak>,
     pub(super) rows: Vec<Row>,
 }
 
-/// What the processor can do at most.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Peak {
-    pub(super) threads: usize,
-    pub(super) gflops: Option<f64>,
-    pub(super) set: String,
-}
-
-impl Peak {
-    /// From our program's answer.
-    pub(super) fn new(threads: usize, answer: &Value) -> Self {
-        let set = answer["set"].as_str().unwrap_or("unknown instructions").to_string();
-        Self { threads, gflops: answer["gflops"].as_f64(), set }
-    }
-}
-
-/// One workload with one number of threads. The ratio is the median over the rounds, `low` and `high` its quartiles.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Row {
-    pub(super) workload: String,
-    pub(super) threads: usize,
-    pub(super) ours_ms: Option<f64>,
-    pub(super) peer_ms: Option<f64>,
-    pub(super) ratio: Option<f64>,
-    pub(super) low: Option<f64>,
-    pub(super) high: Option<f64>,
-    pub(super) target: Option<f64>,
-    pub(super) aim: Option<f64>,
-    pub(super) ours_cpu_ms: Option<f64>,
-    pub(super) peer_cpu_ms: Option<f64>,
-    pub(super) cpu_ratio: Option<f64>,
-    pub(super) gflops: Option<f64>,
-    pub(super) share_of_peak: Option<f64>,
-    pub(super) ours_peak_bytes: Option<u64>,
-    pub(super) peer_peak_bytes: Option<u64>,
-    /// What the process held before the workload was set up: for the peer, mostly PyTorch itself.
-    pub(super) ours_base_bytes: Option<u64>,
-    pub(super) peer_base_bytes: Option<u64>,
-    pub(super) ours_value: Option<f64>,
-    pub(super) peer_value: Option<f64>,
-    pub(super) error: Option<String>,
-}
-
-impl Row {
-    pub(super) fn new(name: &str, peak: &Peak, measured: &Measured) -> Self {
-        let (ours, peer, ratio) = (&measured.ours, measured.peer.as_ref(), measured.ratio());
-        let target = targets::of(name);
-        let gflops = ours.flops.map(|flops| flops / ours.wall() / 1e6);
-        // The operators of one process share its memory: its peak is none of theirs.
-        let alone = !name.starts_with("op:");
-        Self {
-            workload: name.to_string(),
-            threads: peak.threads,
-            ours_ms: Some(ours.wall()),
-            peer_ms: peer.map(|peer| peer.wall()),
-            ratio: ratio.map(|ratio| ratio.median),
-            low: ratio.map(|ratio| ratio.low),
-            high: ratio.map(|ratio| ratio.high),
-            target: target.as_ref().map(|target| target.at_most),
-            aim: target.as_ref().map(|target| target.aim),
-            ours_cpu_ms: ours.cpu(),
-            peer_cpu_ms: peer.and_then(|peer| peer.cpu()),
-            cpu_ratio: measured.cpu_ratio(),
-            gflops,
-            share_of_peak: gflops.zip(peak.gflops).map(|(gflops, peak)| gflops / peak),
-            ours_peak_bytes: ours.peak_bytes.filter(|_| alone),
-            peer_peak_bytes: peer.and_then(|peer| peer.peak_bytes).filter(|_| alone),
-            ours_base_bytes: ours.base_bytes.filter(|_| alone),
-            peer_base_bytes: peer.and_then(|peer| peer.base_bytes).filter(|_| alone),
-            ours_value: ours.value,
-            peer_value: peer.and_then(|peer| peer.value),
-            error: None,
-        }
-    }
-
-    pub(super) fn failed(name: &str, threads: usize, error: &anyhow::Error) -> Self {
-        let error = Some(format!("{error:#}"));
-        Self { workload: name.to_string(), threads, error, ..Self::default() }
-    }
-
-    /// How the ratio stands to its bound: `aim` if it is reached, else `within` or `above`.
-    fn verdict(&self) -> &'static str {
-        match (self.ratio, self.target, self.aim) {
-            (Some(ratio), _, Some(aim)) if ratio <= aim => "aim",
-            (Some(ratio), Some(target), _) if ratio <= target => "within",
-            (Some(_), Some(_), _) => "above",
-            _ => "",
-        }
-    }
-
-    /// The row for someone who waits.
-    pub(super) fn line(&self) -> String {
-        if let Some(error) = &self.error {
-            return format!("FAILED: {error}");
-        }
-        let (ours, peer) = (milliseconds(self.ours_ms), milliseconds(self.peer_ms));
-        format!("ours {ours} ms, PyTorch {peer} ms, ratio {} {}", self.spread(), self.verdict())
-    }
-
-    fn spread(&self) -> String {
-        match (self.ratio, self.low, self.high) {
-            (Some(ratio), Some(low), Some(high)) => format!("{ratio:.2} ({low:.2}–{high:.2})"),
-            _ => "–".to_string(),
-        }
-    }
-
-    fn network(&self) -> String {
-        format!(
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            self.workload,
-            milliseconds(self.ours_ms),
-            milliseconds(self.peer_ms),
-            self.spread(),
-            shown(self.target, 2),
-            shown(self.aim, 2),
-            self.error.as_deref().unwrap_or(self.verdict()),
-            shown(self.cpu_ratio, 2),
-            shown(self.gflops, 0),
-            shown(self.share_of_peak.map(|share| share * 100.0), 0),
-            mebibytes(self.ours_peak_bytes),
-            mebibytes(self.peer_peak_bytes),
-        )
-    }
-
-    fn operator(&self) -> String {
-        format!(
-            "| {} | {} | {} | {} | {} | {} | {} |",
-            self.workload.strip_prefix("op:").unwrap_or(&self.workload),
-            milliseconds(self.ours_ms),
-            milliseconds(self.peer_ms),
-            self.error.clone().unwrap_or_else(|| self.spread()),
-            shown(self.cpu_ratio, 2),
-            shown(self.gflops, 0),
-            shown(self.share_of_peak.map(|share| share * 100.0), 0),
-        )
-    }
-}
+/// What `low` and `high` of every row are.
+pub(super) const LOW_HIGH: &str = "quartiles of the rounds' ratios";
 
 const NETWORKS: &str = "\
 | workload | ours ms | PyTorch ms | ratio (quartiles) | at most | aim | stands | ratio of CPU time | GFLOP/s | % of peak | ours peak MiB | PyTorch peak MiB |
@@ -211,6 +76,7 @@ Both sides take turns for {rounds} rounds; a round's times are medians over its 
 A workload runs in two processes of its own, and its peak of memory is the process's, with all that PyTorch or our program holds itself; the operators share two.
 `-lean` twins spare themselves what ours spares itself: gradients of the discriminator's weights in the generator's part, and (GANomaly) a second pass over the real images.
 GFLOP/s counts convolutions and products, the forward pass and each needed gradient once.
+A row during which other programs kept more than {BUSY} cores busy is marked **busy** and shows little.
 
 - Machine: {processor}, {cores} cores, {memory} MiB, {system}; load before: {load}.
 - Ours: {ours}, {compiler}, commit {commit}.
@@ -237,26 +103,93 @@ GFLOP/s counts convolutions and products, the forward pass and each needed gradi
     }
 }
 
-fn shown(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| "–".to_string(), |value| format!("{value:.digits$}"))
-}
+#[cfg(test)]
+mod tests {
+    use super::super::pair::{Measured, Times};
+    use super::*;
+    use serde_json::Value;
 
-/// Three digits or so.
-fn milliseconds(ms: Option<f64>) -> String {
-    let digits = ms.map_or(0, |ms| {
-        if ms < 0.1 {
-            4
-        } else if ms < 1.0 {
-            3
-        } else if ms < 100.0 {
-            2
-        } else {
-            0
+    fn measured(ours: &[f64], peer: Option<&[f64]>, others: f64) -> Measured {
+        let times = |ms: &[f64], bytes: u64| Times {
+            wall_ms: ms.to_vec(),
+            cpu_ms: ms.to_vec(),
+            base_bytes: Some(1 << 20),
+            peak_bytes: Some(bytes << 20),
+            value: Some(1.0),
+            flops: Some(2e9),
+        };
+        Measured { ours: times(ours, 170), peer: peer.map(|ms| times(ms, 800)), others: Some(others) }
+    }
+
+    fn table(rows: Vec<Row>) -> Table {
+        let host = Host {
+            processor: "Abacus 9".to_string(),
+            cores: 2,
+            memory_bytes: Some(8 << 30),
+            system: "linux-x86_64".to_string(),
+            load_before: Some(0.05),
+            compiler: "rustc 1.95.0".to_string(),
+            commit: "0123456789ab".to_string(),
+        };
+        let (ours, peer) = ("flicker 0.1.0".to_string(), Some("PyTorch 2.15.0".to_string()));
+        Table { host, ours, peer, missing: None, rounds: 3, low_high: LOW_HIGH, peaks: vec![peak()], rows }
+    }
+
+    fn peak() -> Peak {
+        Peak::new(1, &serde_json::json!({ "gflops": 200.0, "set": "AVX-512" }))
+    }
+
+    #[test]
+    fn rows_say_where_they_stand() {
+        let row = |name: &str, ours: f64| Row::new(name, &peak(), &measured(&[ours], Some(&[100.0]), 0.0));
+        let verdicts = [50.0, 60.0, 70.0, 80.0, 81.0].map(|ours| row("dcgan", ours).verdict());
+        assert_eq!(verdicts, ["aim", "aim", "within", "within", "above"]);
+        assert_eq!(row("dcgan-lean", 10.0).verdict(), "");
+        assert_eq!(Row::new("dcgan", &peak(), &measured(&[1.0], None, 0.0)).verdict(), "");
+    }
+
+    #[test]
+    fn the_table_shows_what_was_measured() {
+        let rows = vec![
+            Row::new("dcgan", &peak(), &measured(&[20.0, 30.0, 40.0], Some(&[100.0; 3]), 0.0)),
+            Row::new("op:bn", &peak(), &measured(&[0.5], Some(&[0.25]), 0.7)),
+            Row::failed("unet", 1, &anyhow::anyhow!("out of memory")),
+        ];
+        let text = table(rows).markdown();
+        for part in [
+            "Machine: Abacus 9, 2 cores, 8192 MiB, linux-x86_64; load before: 0.05.",
+            "Peer: PyTorch 2.15.0.",
+            "Measured peak: 200 GFLOP/s (AVX-512",
+            "| dcgan | 30.00 | 100 | 0.30 (0.25–0.35) | 0.80 | 0.60 | aim | 0.30 | 67 | 33 | 170 | 800 |\n",
+            "| bn | 0.500 | 0.250 | 2.00 (2.00–2.00) **busy** | 2.00 | 4000 | 2000 |\n",
+            "| unet | – | – | out of memory |",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
         }
-    });
-    shown(ms, digits)
-}
+    }
 
-fn mebibytes(bytes: Option<u64>) -> String {
-    bytes.map_or_else(|| "–".to_string(), |bytes| (bytes >> 20).to_string())
+    #[test]
+    fn without_a_peer_ours_and_the_reason_remain() {
+        let rows = vec![Row::new("dcgan", &peak(), &measured(&[30.0], None, 0.0))];
+        let table = Table { peer: None, missing: Some("no network".to_string()), ..table(rows) };
+        let text = table.markdown();
+        assert!(text.contains("**no PyTorch** (no network)"), "{text}");
+        assert!(
+            text.contains("| dcgan | 30.00 | – | – | 0.80 | 0.60 |  | – | 67 | 33 | 170 | – |"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn both_files_are_written_whole() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        table(vec![Row::new("dcgan", &peak(), &measured(&[30.0], Some(&[100.0]), 0.0))]).write(dir.path())?;
+        let json: Value = serde_json::from_str(&fs::read_to_string(dir.path().join("bench.json"))?)?;
+        let row = &json["rows"][0];
+        assert_eq!((row["workload"].as_str(), row["threads"].as_u64()), (Some("dcgan"), Some(1)));
+        assert_eq!((row["ratio"].as_f64(), row["target"].as_f64()), (Some(0.3), Some(0.8)));
+        assert_eq!(row["ours_peak_bytes"].as_u64(), Some(170 << 20));
+        assert_eq!(fs::read_dir(dir.path())?.count(), 2);
+        Ok(())
+    }
 }
