@@ -1,6 +1,6 @@
 """The workloads of flicker-bench in PyTorch, with the same names, arguments and protocol (see src/session.rs).
 
-    python3 peer.py [--threads N] [COMMAND…]
+    python3 peer.py [--threads N] [--device cuda] [COMMAND…]
 
 Commands are `version`, `list`, `use NAME` and `step N`; without any, they are read from the standard input, a line each. Each is
 answered by one JSON object. Nothing is tuned but the number of threads: memory and layouts are as PyTorch has them.
@@ -12,6 +12,7 @@ import platform
 import statistics
 import sys
 import time
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -119,7 +120,7 @@ def dcgan(lean):
 
     def step():
         adam_d.zero_grad()
-        fake = generator(torch.randn(64, 100, 1, 1))
+        fake = generator(torch.randn(64, 100, 1, 1, device=x.device))
         loss = bce(discriminator(x)[0], 1.0) + bce(discriminator(fake.detach())[0], 0.0)
         loss.backward()
         adam_d.step()
@@ -229,32 +230,32 @@ class Attention(nn.Module):
 
 
 class UNet(nn.Module):
-    def __init__(self):
+    def __init__(self, c):
         super().__init__()
         self.time1, self.time2 = nn.Linear(32, 128), nn.Linear(128, 128)
-        self.first, self.in32, self.down16 = conv3(1, 32), Residual(32, 32), conv3(32, 32, 2)
-        self.in16, self.down8 = Residual(32, 64), conv3(64, 64, 2)
-        self.mid1, self.attention, self.mid2 = Residual(64, 128), Attention(128), Residual(128, 128)
-        self.up16, self.out16 = conv3(128, 64), Residual(128, 64)
-        self.up32, self.out32 = conv3(64, 32), Residual(64, 32)
-        self.norm, self.last = nn.GroupNorm(8, 32), conv3(32, 1)
+        self.first, self.in1, self.down2 = conv3(1, c), Residual(c, c), conv3(c, c, 2)
+        self.in2, self.down4 = Residual(c, 2 * c), conv3(2 * c, 2 * c, 2)
+        self.mid1, self.attention, self.mid2 = Residual(2 * c, 4 * c), Attention(4 * c), Residual(4 * c, 4 * c)
+        self.up2, self.out2 = conv3(4 * c, 2 * c), Residual(4 * c, 2 * c)
+        self.up1, self.out1 = conv3(2 * c, c), Residual(2 * c, c)
+        self.norm, self.last = nn.GroupNorm(8, c), conv3(c, 1)
 
     def forward(self, x, times):
         time = F.silu(self.time2(F.silu(self.time1(times))))
-        at32 = self.in32(self.first(x), time)
-        at16 = self.in16(self.down16(at32), time)
-        mid = self.mid2(self.attention(self.mid1(self.down8(at16), time)), time)
-        up = self.up16(F.interpolate(mid, scale_factor=2))
-        up = self.out16(torch.cat([up, at16], 1), time)
-        up = self.up32(F.interpolate(up, scale_factor=2))
-        up = self.out32(torch.cat([up, at32], 1), time)
+        at1 = self.in1(self.first(x), time)
+        at2 = self.in2(self.down2(at1), time)
+        mid = self.mid2(self.attention(self.mid1(self.down4(at2), time)), time)
+        up = self.up2(F.interpolate(mid, scale_factor=2))
+        up = self.out2(torch.cat([up, at2], 1), time)
+        up = self.up1(F.interpolate(up, scale_factor=2))
+        up = self.out1(torch.cat([up, at1], 1), time)
         return self.last(F.silu(self.norm(up)))
 
 
-def unet():
-    network = UNet()
+def unet(batch, size, base):
+    network = UNet(base)
     adam = torch.optim.Adam(network.parameters(), lr=1e-4)
-    x, noise, times = torch.randn(16, 1, 32, 32), torch.randn(16, 1, 32, 32), torch.randn(16, 32)
+    x, noise, times = torch.randn(batch, 1, size, size), torch.randn(batch, 1, size, size), torch.randn(batch, 32)
 
     def step():
         adam.zero_grad()
@@ -375,11 +376,13 @@ WORKLOADS = {
     "dcgan-lean": lambda: dcgan(lean=True),
     "ganomaly": lambda: ganomaly(lean=False),
     "ganomaly-lean": lambda: ganomaly(lean=True),
-    "unet": unet,
+    "unet": lambda: unet(16, 32, 32),
     "latent": latent,
     "inf1": lambda: inference(1),
     "inf256": lambda: inference(256),
 }
+# Only for a graphics card; `list` does not tell it.
+LARGE = {"unet256": lambda: unet(8, 256, 128)}
 for name, *numbers_of_layer in LAYERS:
     for which in ("forward", "input", "weight"):
         WORKLOADS[f"op:{name}/{which}"] = lambda n=numbers_of_layer, which=which: convolution(*n, which)
@@ -399,8 +402,10 @@ def peak_bytes():
 
 
 class Session:
-    def __init__(self):
-        self.step = None
+    """Workloads on a device; with `bf16`, their steps run under autocast."""
+
+    def __init__(self, device, bf16):
+        self.step, self.device, self.bf16 = None, torch.device(device), bf16
 
     def answer(self, line):
         try:
@@ -414,11 +419,12 @@ class Session:
                 return {"version": f"PyTorch {torch.__version__}, Python {platform.python_version()}"}
             case ["list"]:
                 return {"workloads": list(WORKLOADS)}
-            case ["use", name] if name in WORKLOADS:
+            case ["use", name] if name in WORKLOADS | LARGE:
                 self.step = None  # its memory goes before the next one's comes
                 base = peak_bytes()
                 torch.manual_seed(0)
-                self.step = WORKLOADS[name]()
+                with self.device:  # of every tensor that is made meanwhile
+                    self.step = (WORKLOADS | LARGE)[name]()
                 return {"base_bytes": base}
             case ["step", n] if self.step and n.isdigit() and int(n) > 0:
                 return self.steps(int(n))
@@ -428,7 +434,10 @@ class Session:
         walls, before = [], time.process_time()
         for _ in range(n):
             start = time.perf_counter()
-            given = self.step()
+            with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+                given = self.step()
+            if self.device.type != "cpu":
+                torch.accelerator.synchronize()
             walls.append((time.perf_counter() - start) * 1e3)
         cpu = (time.process_time() - before) * 1e3 / n
         return {
@@ -443,11 +452,16 @@ class Session:
 def main():
     parser = argparse.ArgumentParser(description="The workloads of flicker-bench in PyTorch.")
     parser.add_argument("--threads", type=int, help="threads to compute with")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--tf32", choices=["none", "convolutions", "all"], default="none", help="what CUDA may round so")
+    parser.add_argument("--bf16", action="store_true", help="run steps under autocast to bfloat16")
     parser.add_argument("commands", nargs="*")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    session = Session()
+    torch.backends.cuda.matmul.allow_tf32 = args.tf32 == "all"
+    torch.backends.cudnn.allow_tf32 = args.tf32 != "none"
+    session = Session(args.device, args.bf16)
     for line in args.commands or sys.stdin:
         print(json.dumps(session.answer(line)), flush=True)
 

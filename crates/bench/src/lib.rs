@@ -45,7 +45,10 @@ impl Workload {
 pub const NETWORKS: [&str; 10] =
     ["ae65", "ae256", "dense65", "dense256", "dcgan", "ganomaly", "unet", "latent", "inf1", "inf256"];
 
-/// Every name that [`workload`] knows: [`NETWORKS`], then the operators, which start with `op:`.
+/// The workload that only a graphics card can do in a reasonable time.
+pub const LARGE: &str = "unet256";
+
+/// Every name that [`workload`] knows but [`LARGE`]: [`NETWORKS`], then the operators, which start with `op:`.
 pub fn names() -> Vec<String> {
     NETWORKS.iter().map(ToString::to_string).chain(ops::names()).collect()
 }
@@ -59,6 +62,7 @@ pub fn names() -> Vec<String> {
 /// | `dcgan` | a step of both sides of DCGAN, 32×32, 64 channels, 64 images |
 /// | `ganomaly` | a step of the GANomaly family at its published numbers, 32×32, 64 images |
 /// | `unet` | a step of a U-Net (base 32, 8 groups, attention at 8×8), 32×32, 16 images |
+/// | `unet256` | the same, base 128, 256×256, 8 images |
 /// | `latent` | a step of AnoGAN's search for the latents of 65 images, all weights frozen |
 /// | `inf1`, `inf256` | a forward pass of encoder and decoder, 1 and 256 images |
 ///
@@ -72,7 +76,8 @@ pub fn workload(name: &str, device: &Device) -> Result<Workload> {
         "dense256" => dense::normed(256, device),
         "dcgan" => gan::dcgan(device),
         "ganomaly" => gan::ganomaly(device),
-        "unet" => unet::training(device),
+        "unet" => unet::training(unet::Dims { batch: 16, size: 32, base: 32 }, device),
+        LARGE => unet::training(unet::Dims { batch: 8, size: 256, base: 128 }, device),
         "latent" => gan::latent_search(device),
         "inf1" => gan::inference(1, device),
         "inf256" => gan::inference(256, device),

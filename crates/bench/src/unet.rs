@@ -1,4 +1,4 @@
-//! A training step of a U-Net that predicts noise (Ho et al., 2020), small: 32×32, base 32, attention at 8×8.
+//! A training step of a U-Net that predicts noise (Ho et al., 2020): two halvings, attention at a quarter of the size.
 
 use crate::Workload;
 use crate::flops::Products;
@@ -10,8 +10,16 @@ use flicker_core::optim::{Adam, AdamConfig, Optimizer};
 use flicker_core::{Result, Rng, Weights};
 use flicker_kernels::{attention, bias_add, upsample_nearest2d};
 
-const BATCH: usize = 16;
-const SIZE: usize = 32;
+/// How large a U-Net, and its batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Dims {
+    pub(crate) batch: usize,
+    /// Height and width of the images.
+    pub(crate) size: usize,
+    /// Channels of the first maps; they double with each halving.
+    pub(crate) base: usize,
+}
+
 /// Features of the embedded time, before and after its two linear maps.
 const TIME: [usize; 2] = [32, 128];
 
@@ -95,103 +103,106 @@ impl Attention {
     }
 }
 
-/// Two halvings and two doublings with skips across.
+/// Two halvings and two doublings with skips across. The numbers in names say by how much the maps are halved.
 struct UNet {
     time1: Linear,
     time2: Linear,
     first: Conv2d,
-    in32: Residual,
-    down16: Conv2d,
-    in16: Residual,
-    down8: Conv2d,
+    in1: Residual,
+    down2: Conv2d,
+    in2: Residual,
+    down4: Conv2d,
     mid1: Residual,
     attention: Attention,
     mid2: Residual,
-    up16: Conv2d,
-    out16: Residual,
-    up32: Conv2d,
-    out32: Residual,
+    up2: Conv2d,
+    out2: Residual,
+    up1: Conv2d,
+    out1: Residual,
     norm: GroupNorm,
     last: Conv2d,
 }
 
 impl UNet {
-    fn new(vb: &VarBuilder<'_>) -> Result<Self> {
+    fn new(base: usize, vb: &VarBuilder<'_>) -> Result<Self> {
+        let [c1, c2, c4] = [base, 2 * base, 4 * base];
         Ok(Self {
             time1: Linear::new(TIME[0], TIME[1], Activation::Silu, &vb.pp("time1"))?,
             time2: Linear::new(TIME[1], TIME[1], Activation::None, &vb.pp("time2"))?,
-            first: conv3(1, 32, 1, &vb.pp("first"))?,
-            in32: Residual::new(32, 32, &vb.pp("in32"))?,
-            down16: conv3(32, 32, 2, &vb.pp("down16"))?,
-            in16: Residual::new(32, 64, &vb.pp("in16"))?,
-            down8: conv3(64, 64, 2, &vb.pp("down8"))?,
-            mid1: Residual::new(64, 128, &vb.pp("mid1"))?,
-            attention: Attention::new(128, &vb.pp("attention"))?,
-            mid2: Residual::new(128, 128, &vb.pp("mid2"))?,
-            up16: conv3(128, 64, 1, &vb.pp("up16"))?,
-            out16: Residual::new(128, 64, &vb.pp("out16"))?,
-            up32: conv3(64, 32, 1, &vb.pp("up32"))?,
-            out32: Residual::new(64, 32, &vb.pp("out32"))?,
-            norm: norm(32, Activation::Silu, &vb.pp("norm"))?,
-            last: conv3(32, 1, 1, &vb.pp("last"))?,
+            first: conv3(1, c1, 1, &vb.pp("first"))?,
+            in1: Residual::new(c1, c1, &vb.pp("in1"))?,
+            down2: conv3(c1, c1, 2, &vb.pp("down2"))?,
+            in2: Residual::new(c1, c2, &vb.pp("in2"))?,
+            down4: conv3(c2, c2, 2, &vb.pp("down4"))?,
+            mid1: Residual::new(c2, c4, &vb.pp("mid1"))?,
+            attention: Attention::new(c4, &vb.pp("attention"))?,
+            mid2: Residual::new(c4, c4, &vb.pp("mid2"))?,
+            up2: conv3(c4, c2, 1, &vb.pp("up2"))?,
+            out2: Residual::new(c4, c2, &vb.pp("out2"))?,
+            up1: conv3(c2, c1, 1, &vb.pp("up1"))?,
+            out1: Residual::new(c2, c1, &vb.pp("out1"))?,
+            norm: norm(c1, Activation::Silu, &vb.pp("norm"))?,
+            last: conv3(c1, 1, 1, &vb.pp("last"))?,
         })
     }
 
-    /// Images `(B, 1, 32, 32)` and their embedded times `(B, 32)` to the noise in them.
+    /// Images `(B, 1, S, S)` and their embedded times `(B, 32)` to the noise in them.
     fn forward(&self, xs: &Tensor, times: &Tensor) -> Result<Tensor> {
         let time = activate(&self.time2.forward(&self.time1.forward(times)?)?, Activation::Silu)?;
-        let at32 = self.in32.forward(&self.first.forward(xs)?, &time)?;
-        let at16 = self.in16.forward(&self.down16.forward(&at32)?, &time)?;
-        let mid = self.mid1.forward(&self.down8.forward(&at16)?, &time)?;
+        let at1 = self.in1.forward(&self.first.forward(xs)?, &time)?;
+        let at2 = self.in2.forward(&self.down2.forward(&at1)?, &time)?;
+        let mid = self.mid1.forward(&self.down4.forward(&at2)?, &time)?;
         let mid = self.mid2.forward(&self.attention.forward(&mid)?, &time)?;
-        let up = self.up16.forward(&upsample_nearest2d(&mid, 2)?)?;
-        let up = self.out16.forward(&Tensor::cat(&[&up, &at16], 1)?, &time)?;
-        let up = self.up32.forward(&upsample_nearest2d(&up, 2)?)?;
-        let up = self.out32.forward(&Tensor::cat(&[&up, &at32], 1)?, &time)?;
+        let up = self.up2.forward(&upsample_nearest2d(&mid, 2)?)?;
+        let up = self.out2.forward(&Tensor::cat(&[&up, &at2], 1)?, &time)?;
+        let up = self.up1.forward(&upsample_nearest2d(&up, 2)?)?;
+        let up = self.out1.forward(&Tensor::cat(&[&up, &at1], 1)?, &time)?;
         self.last.forward(&self.norm.forward(&up)?)
     }
 }
 
-/// A step: predict the noise in 16 images, mean squared error, Adam.
-pub(crate) fn training(device: &Device) -> Result<Workload> {
+/// A step: predict the noise in images, mean squared error, Adam.
+pub(crate) fn training(dims: Dims, device: &Device) -> Result<Workload> {
+    let Dims { batch, size, base } = dims;
     let weights = Weights::new(Rng::new(0), device);
-    let network = UNet::new(&weights.builder())?;
+    let network = UNet::new(base, &weights.builder())?;
     let mut optimizer = Adam::new(weights.vars(""), AdamConfig::new(1e-4))?;
-    let images = |purpose: &str| Rng::new(0).fork(purpose).randn((BATCH, 1, SIZE, SIZE), device);
+    let images = |purpose: &str| Rng::new(0).fork(purpose).randn((batch, 1, size, size), device);
     let (xs, noise) = (images("images")?, images("noise")?);
-    let times = Rng::new(0).fork("times").randn((BATCH, TIME[0]), device)?;
-    Ok(Workload::new(Some(flops()), move || {
+    let times = Rng::new(0).fork("times").randn((batch, TIME[0]), device)?;
+    Ok(Workload::new(Some(flops(dims)), move || {
         let loss = mse(&network.forward(&xs, &times)?, &noise)?;
         optimizer.step(&loss.backward()?)?;
         Ok(loss)
     }))
 }
 
-fn flops() -> f64 {
+fn flops(Dims { batch, size, base }: Dims) -> f64 {
+    let ([c1, c2, c4], [s1, s2, s4]) = ([base, 2 * base, 4 * base], [size, size / 2, size / 4]);
     let mut first = Products::default();
-    first.conv(BATCH, [1, 32], 3, 32);
+    first.conv(batch, [1, c1], 3, s1);
     let mut time1 = Products::default();
-    time1.linear(BATCH, TIME[0], TIME[1]);
+    time1.linear(batch, TIME[0], TIME[1]);
     let mut inner = Products::default();
-    inner.linear(BATCH, TIME[1], TIME[1]);
+    inner.linear(batch, TIME[1], TIME[1]);
     for (c, c_out, size) in
-        [(32, 32, 32), (32, 64, 16), (64, 128, 8), (128, 128, 8), (128, 64, 16), (64, 32, 32)]
+        [(c1, c1, s1), (c1, c2, s2), (c2, c4, s4), (c4, c4, s4), (c4, c2, s2), (c2, c1, s1)]
     {
-        inner.conv(BATCH, [c, c_out], 3, size);
-        inner.linear(BATCH, TIME[1], c_out);
-        inner.conv(BATCH, [c_out, c_out], 3, size);
+        inner.conv(batch, [c, c_out], 3, size);
+        inner.linear(batch, TIME[1], c_out);
+        inner.conv(batch, [c_out, c_out], 3, size);
         if c != c_out {
-            inner.conv(BATCH, [c, c_out], 1, size);
+            inner.conv(batch, [c, c_out], 1, size);
         }
     }
-    for (c, c_out, size) in [(32, 32, 16), (64, 64, 8), (128, 64, 16), (64, 32, 32), (32, 1, 32)] {
-        inner.conv(BATCH, [c, c_out], 3, size); // halving, doubling, the last one
+    for (c, c_out, size) in [(c1, c1, s2), (c2, c2, s4), (c4, c2, s2), (c2, c1, s1), (c1, 1, s1)] {
+        inner.conv(batch, [c, c_out], 3, size); // halving, doubling, the last one
     }
     for _ in ["query", "key", "value", "out"] {
-        inner.conv(BATCH, [128, 128], 1, 8);
+        inner.conv(batch, [c4, c4], 1, s4);
     }
     for _ in ["scores", "mixture"] {
-        inner.linear(BATCH * 64, 128, 64);
+        inner.linear(batch * s4 * s4, c4, s4 * s4);
     }
     first.trained() + time1.trained() + 3.0 * inner.all()
 }

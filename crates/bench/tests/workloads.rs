@@ -18,7 +18,7 @@ fn losses_are_finite_and_fall() -> Result<()> {
         assert!(losses.iter().all(|loss| loss.is_finite() && *loss > 0.0), "{name}: {losses:?}");
         // A game's losses go up and down, but the first networks are easily bettered. The search starts from a generator that
         // has learnt nothing, and whose images hardly depend on the latents.
-        let most = if name == "latent" { 0.9999 } else { 0.95 };
+        let most = if name == "latent" { 0.9999 } else { 0.98 };
         let best = losses.iter().copied().fold(f32::INFINITY, f32::min);
         assert!(inference || best < most * losses[0], "{name}: {losses:?}");
     }

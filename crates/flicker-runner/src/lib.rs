@@ -35,6 +35,7 @@ mod signals;
 pub mod tensorboard;
 mod train;
 
+pub use device::device;
 pub use failure::Failure;
 use screen::{print, say};
 pub use train::train;

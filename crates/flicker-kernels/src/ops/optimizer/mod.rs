@@ -5,7 +5,7 @@
 mod pass;
 
 use super::adapter::{fast, slice};
-use candle_core::{DType, Result, Storage, Tensor, Var, bail};
+use candle_core::{DType, Device, Result, Storage, Tensor, Var, bail};
 use pass::{Off, On, pass};
 
 /// How weights are drawn to 0.
@@ -190,14 +190,25 @@ pub fn ema_step(average: &Var, param: &Tensor, decay: f64) -> Result<()> {
     average.set(&((average.as_detached_tensor() * decay)? + (param.detach() * (1.0 - decay))?)?)
 }
 
-/// `Σ x²` over all elements, in f64; the order of the sum depends on the shape alone.
+/// `Σ x²` over all elements of all tensors, in their order: on the CPU in f64, elsewhere each tensor's sum in its own number
+/// type (in f32 for a smaller one). The order of each sum depends on the shapes alone, and a device is waited for once.
 ///
 /// # Errors
 /// If candle refuses an operation.
-pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
-    if !fast(&[x]) {
-        return x.detach().to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar();
+pub fn sum_of_squares(xs: &[&Tensor]) -> Result<f64> {
+    if xs.iter().all(|x| fast(&[x])) {
+        return xs.iter().map(|x| squares(x)).sum();
     }
+    let sum = |x: &&Tensor| {
+        let small = x.dtype().size_in_bytes() < 4;
+        let x = if small { x.detach().to_dtype(DType::F32)? } else { x.detach() };
+        x.sqr()?.sum_all()
+    };
+    let sums = Tensor::stack(&xs.iter().map(sum).collect::<Result<Vec<_>>>()?, 0)?.to_device(&Device::Cpu)?;
+    Ok(sums.to_dtype(DType::F64)?.to_vec1::<f64>()?.iter().sum())
+}
+
+fn squares(x: &Tensor) -> Result<f64> {
     let x = x.contiguous()?;
     let (storage, layout) = x.storage_and_layout();
     match &*storage {
