@@ -4,8 +4,8 @@
 //! digits; the corruptions are the harder questions. Each sample is drawn from a stream of its own, forked by its index,
 //! so that it is the same in any order and on any thread.
 
-use super::Source;
 use super::source::{check_index, check_read};
+use super::{Lesion, Source};
 use crate::{Error, Result, Rng, SampleShape};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -68,6 +68,8 @@ pub enum Corruption {
     },
     /// Puts the pixels in a drawn order: the histogram stays and the picture goes.
     Permuted,
+    /// Draws a spot with an uneven outline and a soft edge at a drawn place of what is not dark: a lesion in tissue.
+    Lesion(Lesion),
 }
 
 /// A source whose samples are those of another one, corrupted.
@@ -78,6 +80,9 @@ pub struct Corrupted {
     clip: bool,
     rng: Rng,
 }
+
+/// Where each sample of a [`Corrupted`] was changed.
+struct ChangedPlaces(Arc<Corrupted>);
 
 impl Corrupted {
     /// The samples of `base`, corrupted. `values` are the lowest and the highest value of the base, such as `[0, 1]`
@@ -101,6 +106,53 @@ impl Corrupted {
         corruption.check(base.shape())?;
         Ok(Self { base, corruption, values, clip, rng })
     }
+
+    /// Masks of the samples, 1 where they were changed; for corruptions of a place: patches and lesions.
+    pub fn masks(self: &Arc<Self>) -> Option<Arc<dyn Source>> {
+        let of_a_place = matches!(self.corruption, Corruption::Patch { .. } | Corruption::Lesion(_));
+        of_a_place.then(|| Arc::new(ChangedPlaces(self.clone())) as Arc<dyn Source>)
+    }
+}
+
+impl Source for ChangedPlaces {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn shape(&self) -> SampleShape {
+        match self.0.shape() {
+            SampleShape::Image { height, width, .. } => (1, height, width).into(),
+            table @ SampleShape::Table { .. } => table,
+        }
+    }
+
+    fn read(&self, index: usize, out: &mut [f32]) -> Result<()> {
+        check_read(self, index, out)?;
+        let Corrupted { base, corruption, values, rng, .. } = &*self.0;
+        let SampleShape::Image { height, width, .. } = base.shape() else { return Ok(()) };
+        let mut rng = rng.fork_index(index as u64);
+        match *corruption {
+            Corruption::Patch { size: side } => {
+                let [top, left] = place_of_patch([height, width], side, &mut rng);
+                out.fill(0.0);
+                for row in out.chunks_exact_mut(width).skip(top).take(side) {
+                    row[left..left + side].fill(1.0);
+                }
+            }
+            Corruption::Lesion(lesion) => {
+                let mut image = vec![0.0; base.shape().elements()];
+                base.read(index, &mut image)?;
+                let spot = lesion.draw([height, width], *values, &mut rng, &image);
+                out.iter_mut().zip(&spot.cover).for_each(|(mask, cover)| *mask = f32::from(*cover >= 0.5));
+            }
+            _ => out.fill(0.0), // no mask is handed out for these
+        }
+        Ok(())
+    }
+
+    fn id(&self, index: usize) -> String {
+        self.0.id(index)
+    }
 }
 
 impl Corruption {
@@ -120,6 +172,10 @@ impl Corruption {
             {
                 format!("a patch of {size} pixels a side does not fit images of {height}x{width}")
             }
+            (Self::Lesion(lesion), shape) => match lesion.problem(shape) {
+                Some(problem) => problem,
+                None => return Ok(()),
+            },
             _ => return Ok(()),
         };
         Err(Error::config("corruption", problem))
@@ -150,6 +206,10 @@ impl Corruption {
             }
             Self::Patch { size: side } => patch(size, side, [low, high], rng, out),
             Self::Permuted => permute(pixels, rng, out),
+            Self::Lesion(lesion) => {
+                let spot = lesion.draw(size, [low, high], rng, out);
+                spot.paint([low, high], out);
+            }
         }
     }
 
@@ -159,6 +219,7 @@ impl Corruption {
             Self::SaltAndPepper { .. } => "salt_and_pepper",
             Self::Patch { .. } => "patch",
             Self::Permuted => "permuted",
+            Self::Lesion(_) => "lesion",
         }
     }
 }
@@ -187,12 +248,17 @@ impl Source for Corrupted {
 
 /// Fills one square of `side` pixels, at the same place in every plane of `out`.
 fn patch([height, width]: [usize; 2], side: usize, [low, high]: [f32; 2], rng: &mut Rng, out: &mut [f32]) {
-    let (top, left) = (rng.below(height - side + 1), rng.below(width - side + 1));
+    let [top, left] = place_of_patch([height, width], side, rng);
     for plane in out.chunks_exact_mut(height * width) {
         for row in plane.chunks_exact_mut(width).skip(top).take(side) {
             row[left..left + side].copy_from_slice(&rng.uniforms(side, low, high));
         }
     }
+}
+
+/// Top and left of the square.
+fn place_of_patch([height, width]: [usize; 2], side: usize, rng: &mut Rng) -> [usize; 2] {
+    [rng.below(height - side + 1), rng.below(width - side + 1)]
 }
 
 /// Puts the pixels of every plane of `out` in one drawn order.
@@ -215,110 +281,4 @@ fn clip(range: Option<[f32; 2]>, out: &mut [f32]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Images;
-    use super::*;
-
-    /// 16 images of 2×20×20, every pixel 102 (0.4) in the first channel and 204 (0.8) in the second.
-    fn flat() -> Arc<dyn Source> {
-        let image = [[102; 400], [204; 400]].concat();
-        Arc::new(Images::new((2, 20, 20), image.repeat(16), "test-").expect("16 images"))
-    }
-
-    fn read(source: &dyn Source, index: usize) -> Vec<f32> {
-        let mut out = vec![f32::NAN; source.shape().elements()];
-        source.read(index, &mut out).expect("a sample");
-        out
-    }
-
-    fn corrupted(corruption: Corruption, clip: bool) -> Corrupted {
-        Corrupted::new(flat(), corruption, [0.0, 1.0], clip, Rng::new(1)).expect("a corruption that works")
-    }
-
-    #[test]
-    fn each_index_has_its_own_numbers_in_any_order() {
-        for corruption in [
-            Corruption::Gaussian { sigma: 0.1 },
-            Corruption::SaltAndPepper { p: 0.2 },
-            Corruption::Patch { size: 5 },
-        ] {
-            let (source, again) = (corrupted(corruption, false), corrupted(corruption, false));
-            let last = read(&again, 15);
-            assert_eq!(read(&source, 0), read(&again, 0));
-            assert_eq!(read(&source, 15), last);
-            assert_ne!(read(&source, 0), last, "{corruption:?}");
-        }
-    }
-
-    #[test]
-    fn gaussian_noise_has_its_deviation_and_the_clip_holds() {
-        let mean_square = |clip| {
-            let out = read(&corrupted(Corruption::Gaussian { sigma: 0.5 }, clip), 3);
-            assert_eq!(clip, out.iter().all(|x| (0.0..=1.0).contains(x)));
-            out[..400].iter().map(|x| (x - 0.4) * (x - 0.4)).sum::<f32>() / 400.0
-        };
-        assert!((mean_square(false).sqrt() - 0.5).abs() < 0.06);
-        assert!(mean_square(true).sqrt() < 0.45);
-    }
-
-    #[test]
-    fn salt_and_pepper_hits_all_channels_of_a_pixel() {
-        let out = read(&corrupted(Corruption::SaltAndPepper { p: 0.3 }, false), 0);
-        let hit = |x: f32| x == 0.0 || x == 1.0;
-        let hits = out[..400].iter().filter(|&&x| hit(x)).count();
-        assert!((80..160).contains(&hits), "{hits} of 400 at p 0.3");
-        assert!(
-            (0..400).all(|i| hit(out[i]) == hit(out[400 + i]) && (!hit(out[i]) || out[i] == out[400 + i]))
-        );
-        let salt = out[..400].iter().filter(|&&x| x == 1.0).count();
-        assert!((hits / 4..hits * 3 / 4).contains(&salt));
-    }
-
-    #[test]
-    fn a_patch_is_one_square() {
-        let out = read(&corrupted(Corruption::Patch { size: 4 }, false), 7);
-        let changed: Vec<usize> = (0..400).filter(|&i| out[i] != 0.4).collect();
-        let (row, column) = (changed[0] / 20, changed[0] % 20);
-        let square: Vec<usize> = (0..16).map(|i| (row + i / 4) * 20 + column + i % 4).collect();
-        assert_eq!(changed, square);
-        assert_eq!((400..800).filter(|&i| out[i] != 0.8).map(|i| i - 400).collect::<Vec<_>>(), square);
-    }
-
-    #[test]
-    fn a_permutation_keeps_the_pixels_of_all_channels_together() {
-        let bytes: Vec<u8> = (0..50).chain(100..150).collect();
-        let base: Arc<dyn Source> = Arc::new(Images::new((2, 5, 10), bytes, "").expect("one image"));
-        let before = read(&*base, 0);
-        let source =
-            Corrupted::new(base, Corruption::Permuted, [0.0, 1.0], true, Rng::new(0)).expect("it fits");
-        let after = read(&source, 0);
-        assert_ne!(before, after);
-        assert!((0..50).all(|i| (after[50 + i] - after[i] - 100.0 / 255.0).abs() < 1e-6));
-        let sorted = |mut values: Vec<f32>| {
-            values.sort_by(f32::total_cmp);
-            values
-        };
-        assert_eq!(sorted(after), sorted(before));
-    }
-
-    #[test]
-    fn pure_noise_is_standard_normal_and_clipped_if_told() {
-        let noise = |clip| NoiseImages::new(30, (1, 28, 28), clip, Rng::new(3));
-        let all: Vec<f32> = (0..30).flat_map(|index| read(&noise(None), index)).collect();
-        let mean_square = all.iter().map(|x| x * x).sum::<f32>() / all.len() as f32;
-        assert!((mean_square - 1.0).abs() < 0.03, "{mean_square}");
-        assert_ne!(all[..784], all[784..1568]);
-        assert!(read(&noise(Some([0.0, 1.0])), 0).iter().all(|x| (0.0..=1.0).contains(x)));
-        assert!(noise(None).read(30, &mut [0.0; 784]).is_err());
-    }
-
-    #[test]
-    fn numbers_out_of_range_are_refused() {
-        let refused =
-            |corruption, values| Corrupted::new(flat(), corruption, values, true, Rng::new(0)).is_err();
-        assert!(refused(Corruption::Gaussian { sigma: 0.0 }, [0.0, 1.0]));
-        assert!(refused(Corruption::SaltAndPepper { p: 1.5 }, [0.0, 1.0]));
-        assert!(refused(Corruption::Patch { size: 21 }, [0.0, 1.0]));
-        assert!(refused(Corruption::Permuted, [1.0, 1.0]));
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! A source with its classes.
 
-use super::{Prepare, Source};
+use super::{Masks, Prepare, Source};
 use crate::{Error, Result, SampleShape};
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ pub struct Dataset {
     labels: Vec<u32>,
     classes: Vec<String>,
     parts: Vec<Part>,
-    masks: Option<Arc<dyn Source>>,
+    masks: Option<Masks>,
+    groups: Vec<u32>,
     columns: Vec<String>,
 }
 
@@ -54,7 +55,16 @@ impl Dataset {
         if let Some(class) = classes.iter().enumerate().find(|(i, class)| classes[..*i].contains(class)) {
             return Err(Error::data(name, format!("two classes are named `{}`", class.1)));
         }
-        Ok(Self { name, source, labels, classes, parts, masks: None, columns: Vec::new() })
+        Ok(Self {
+            name,
+            source,
+            labels,
+            classes,
+            parts,
+            masks: None,
+            groups: Vec::new(),
+            columns: Vec::new(),
+        })
     }
 
     /// The same with masks: one image of one channel for each sample, 1 where it is abnormal and 0 elsewhere.
@@ -62,20 +72,42 @@ impl Dataset {
     /// # Errors
     /// If the samples are no images, or the masks differ from them in number or size.
     pub fn with_masks(self, masks: Arc<dyn Source>) -> Result<Self> {
+        self.with_known_masks(Masks::all(masks))
+    }
+
+    /// As [`Dataset::with_masks`], where not every mask is known.
+    ///
+    /// # Errors
+    /// As [`Dataset::with_masks`].
+    pub fn with_known_masks(self, masks: Masks) -> Result<Self> {
         let expected = match self.source.shape() {
             SampleShape::Image { height, width, .. } => SampleShape::from((1, height, width)),
             table @ SampleShape::Table { .. } => {
                 return Err(Error::data(self.name, format!("masks need images, the samples are a {table}")));
             }
         };
-        if masks.shape() != expected || masks.len() != self.len() {
+        let source = masks.source();
+        if source.shape() != expected || source.len() != self.len() {
             return Err(Error::Shape {
                 what: format!("masks of {}", self.name),
                 expected: format!("{} of {expected}", self.len()),
-                found: format!("{} of {}", masks.len(), masks.shape()),
+                found: format!("{} of {}", source.len(), source.shape()),
             });
         }
         Ok(Self { masks: Some(masks), ..self })
+    }
+
+    /// The same with samples that belong together: slices of one block of a volume, images of one part or patient. Samples
+    /// of one number stand on one side of a split, as twins do.
+    ///
+    /// # Errors
+    /// If there is not one number for each sample.
+    pub fn with_groups(self, groups: Vec<u32>) -> Result<Self> {
+        if groups.len() != self.len() {
+            let problem = format!("{} samples, but {} numbers of groups", self.len(), groups.len());
+            return Err(Error::data(self.name, problem));
+        }
+        Ok(Self { groups, ..self })
     }
 
     /// The same with the names of a table's columns.
@@ -91,12 +123,13 @@ impl Dataset {
         Ok(Self { columns, ..self })
     }
 
-    /// The same samples, prepared. Masks stay as they are.
+    /// The same samples, prepared, with their masks at the same size.
     ///
     /// # Errors
     /// As [`Prepare::apply`].
     pub fn prepared(&self, prepare: Prepare) -> Result<Self> {
-        Ok(Self { source: Arc::new(prepare.apply(self.source.clone())?), ..self.clone() })
+        let masks = self.masks.as_ref().map(|masks| masks.resized(prepare.resize)).transpose()?;
+        Ok(Self { source: Arc::new(prepare.apply(self.source.clone())?), masks, ..self.clone() })
     }
 
     /// Its name.
@@ -125,8 +158,13 @@ impl Dataset {
     }
 
     /// The masks, where the data set has them.
-    pub fn masks(&self) -> Option<&Arc<dyn Source>> {
+    pub fn masks(&self) -> Option<&Masks> {
         self.masks.as_ref()
+    }
+
+    /// The group of each sample, none where each stands for itself.
+    pub fn groups(&self) -> &[u32] {
+        &self.groups
     }
 
     /// The names of a table's columns, none for images.
@@ -190,6 +228,7 @@ mod tests {
     #[test]
     fn masks_and_columns_must_fit() -> Result<()> {
         let digits = build(vec![0; 3], &["a"], 3)?;
+        assert!(digits.clone().with_groups(vec![0; 2]).is_err());
         assert!(digits.clone().with_masks(Arc::new(Images::new((1, 2, 2), vec![0; 12], "")?)).is_ok());
         assert!(digits.clone().with_masks(Arc::new(Images::new((1, 2, 2), vec![0; 8], "")?)).is_err());
         assert!(digits.with_masks(Arc::new(Images::new((1, 2, 1), vec![0; 6], "")?)).is_err());

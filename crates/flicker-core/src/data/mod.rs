@@ -1,6 +1,6 @@
 //! From bytes on a disk to batches: parsers, [`Source`]s, protocols and splits.
 //!
-//! A datum's way: bytes → a parser ([`idx`], [`csv`]) → a [`Source`] (one fixed sample shape, random access by index, in
+//! A datum's way: bytes → a parser ([`idx`], [`csv`], [`decode()`], [`nifti`]) or a [`folder`] → a [`Source`] (one fixed sample shape, random access by index, in
 //! memory or decoded when asked) → a [`Dataset`] (a source with its classes) → a [`Protocol`] (who is normal, who is
 //! abnormal) → a [`Split`] (who trains, validates, tests) → [`batches`] or [`chunks`] of indices → [`tensor`].
 //!
@@ -26,10 +26,15 @@ mod combine;
 mod corrupt;
 pub mod csv;
 mod dataset;
+mod decode;
 pub mod embedded;
+pub mod folder;
 pub mod gz;
 pub mod idx;
+mod lesion;
+mod masks;
 mod memory;
+pub mod nifti;
 mod prefetch;
 mod prepare;
 mod protocol;
@@ -42,6 +47,9 @@ pub use batch::{batches, chunks, gather, tensor};
 pub use combine::{Concat, Subset};
 pub use corrupt::{Corrupted, Corruption, NoiseImages};
 pub use dataset::{Dataset, Part};
+pub use decode::{EXTENSIONS, Header, Limits, Planes, decode, header};
+pub use lesion::Lesion;
+pub use masks::Masks;
 pub use memory::{Images, Samples};
 pub use prefetch::{Prefetch, prefetch};
 pub use prepare::{Prepare, Prepared, Range, Resize};

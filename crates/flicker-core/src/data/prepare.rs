@@ -18,8 +18,19 @@ pub enum Resize {
         /// The new size, no side shorter than the old one.
         size: [usize; 2],
     },
-    /// Bilinear, antialiased when shrinking, as torchvision's `Resize` but in f32: it does not round to bytes.
+    /// Bilinear, antialiased when shrinking, as torchvision's `Resize` but in f32: it does not round to bytes. Height and
+    /// width each stretch as they must.
     Bilinear {
+        /// The new size.
+        size: [usize; 2],
+    },
+    /// Bilinear to the largest size of the same proportions that fits within the new one, and zeros around it.
+    Letterbox {
+        /// The new size.
+        size: [usize; 2],
+    },
+    /// Bilinear to the smallest size of the same proportions that covers the new one, of which the middle is kept.
+    Crop {
         /// The new size.
         size: [usize; 2],
     },
@@ -87,44 +98,94 @@ impl Prepare {
             let problem = format!("mean {mean} and std {std}, expected finite numbers and std above 0");
             return Err(Error::config("range", problem));
         }
-        let (shape, change) = match source.shape() {
-            table @ SampleShape::Table { .. } if self == Self::KEEP => (table, Change::None),
+        let (shape, plan) = match source.shape() {
+            table @ SampleShape::Table { .. } if self == Self::KEEP => (table, None),
             SampleShape::Table { .. } => {
                 return Err(Error::config(
                     "resize, range",
                     "only images are resized; the samples are rows of a table",
                 ));
             }
-            SampleShape::Image { channels, height, width } => self.resize.plan(channels, [height, width])?,
+            SampleShape::Image { channels, height, width } => {
+                let plan = self.resize.plan([height, width])?;
+                let shape = (channels, plan.to[0], plan.to[1]).into();
+                (shape, Some(plan).filter(|plan| !plan.changes_nothing()))
+            }
         };
-        Ok(Prepared { source, shape, change, range: self.range })
+        Ok(Prepared { source, shape, plan, range: self.range })
     }
 }
 
 impl Resize {
-    fn plan(self, channels: usize, from: [usize; 2]) -> Result<(SampleShape, Change)> {
-        let (to, change) = match self {
-            Self::Keep => (from, Change::None),
-            Self::Pad { size } | Self::Bilinear { size } if size == from => (size, Change::None),
-            Self::Pad { size } => (size, Change::Pad { from, to: size }),
-            Self::Bilinear { size } => (size, Change::Bilinear(Resampler::new(from, size))),
-        };
+    /// The size of the images of a source whose files may differ in size; `None` where it is that of the files.
+    pub(super) fn size(self) -> Option<[usize; 2]> {
+        match self {
+            Self::Keep => None,
+            Self::Pad { size } | Self::Bilinear { size } | Self::Letterbox { size } | Self::Crop { size } => {
+                Some(size)
+            }
+        }
+    }
+
+    /// How images of the size `from` are brought to the new one.
+    pub(super) fn plan(self, from: [usize; 2]) -> Result<Plan> {
+        let to = self.size().unwrap_or(from);
         let shrinks = to[0] < from[0] || to[1] < from[1];
-        if to.contains(&0) || matches!(self, Self::Pad { .. }) && shrinks {
+        if to.contains(&0) || from.contains(&0) || matches!(self, Self::Pad { .. }) && shrinks {
             let problem =
                 format!("{}x{} cannot be made from {}x{} by {self:?}", to[0], to[1], from[0], from[1]);
             return Err(Error::config("resize.size", problem));
         }
-        Ok(((channels, to[0], to[1]).into(), change))
+        let ratios = [0, 1].map(|axis| to[axis] as f64 / from[axis] as f64);
+        let scaled = |ratio: f64| from.map(|side| ((side as f64 * ratio).round() as usize).max(1));
+        let inner = match self {
+            Self::Keep | Self::Pad { .. } => from,
+            Self::Bilinear { .. } => to,
+            Self::Letterbox { .. } => scaled(ratios[0].min(ratios[1])),
+            Self::Crop { .. } => scaled(ratios[0].max(ratios[1])),
+        };
+        let resampler = (inner != from).then(|| Resampler::new(from, inner));
+        Ok(Plan { inner, to, resampler })
     }
 }
 
-/// What is done to the size.
-#[derive(Clone)]
-enum Change {
-    None,
-    Pad { from: [usize; 2], to: [usize; 2] },
-    Bilinear(Resampler),
+/// How images of one size are brought to another: resampled to `inner`, which is padded or cut to `to`.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    inner: [usize; 2],
+    to: [usize; 2],
+    resampler: Option<Resampler>,
+}
+
+impl Plan {
+    /// The new size, `[height, width]`.
+    pub(super) fn to(&self) -> [usize; 2] {
+        self.to
+    }
+
+    /// The same by area in place of bilinear, for masks.
+    pub(super) fn by_area(self, from: [usize; 2]) -> Self {
+        let resampler = self.resampler.map(|_| Resampler::area(from, self.inner));
+        Self { resampler, ..self }
+    }
+
+    fn changes_nothing(&self) -> bool {
+        self.resampler.is_none() && self.inner == self.to
+    }
+
+    /// Writes the changed `planes` (channel first) to `out`.
+    pub(super) fn apply(&self, planes: &[f32], out: &mut [f32]) {
+        match &self.resampler {
+            None => place(planes, self.inner, self.to, out),
+            Some(resampler) if self.inner == self.to => resampler.apply(planes, out),
+            Some(resampler) => {
+                let channels = out.len() / (self.to[0] * self.to[1]);
+                let mut inner = vec![0.0; channels * self.inner[0] * self.inner[1]];
+                resampler.apply(planes, &mut inner);
+                place(&inner, self.inner, self.to, out);
+            }
+        }
+    }
 }
 
 /// A source whose images are resized and brought to a range each time they are read.
@@ -132,7 +193,8 @@ enum Change {
 pub struct Prepared {
     source: Arc<dyn Source>,
     shape: SampleShape,
-    change: Change,
+    /// `None` where the size stays.
+    plan: Option<Plan>,
     range: Range,
 }
 
@@ -147,15 +209,12 @@ impl Source for Prepared {
 
     fn read(&self, index: usize, out: &mut [f32]) -> Result<()> {
         check_read(self, index, out)?;
-        if matches!(self.change, Change::None) {
-            self.source.read(index, out)?;
-        } else {
-            let mut image = vec![0.0; self.source.shape().elements()];
-            self.source.read(index, &mut image)?;
-            match &self.change {
-                Change::None => {}
-                Change::Pad { from, to } => pad(&image, *from, *to, out),
-                Change::Bilinear(resampler) => resampler.apply(&image, out),
+        match &self.plan {
+            None => self.source.read(index, out)?,
+            Some(plan) => {
+                let mut image = vec![0.0; self.source.shape().elements()];
+                self.source.read(index, &mut image)?;
+                plan.apply(&image, out);
             }
         }
         for value in out {
@@ -174,12 +233,16 @@ impl Source for Prepared {
     }
 }
 
-fn pad(planes: &[f32], from: [usize; 2], to: [usize; 2], out: &mut [f32]) {
-    let (top, left) = ((to[0] - from[0]) / 2, (to[1] - from[1]) / 2);
+/// Puts planes of the size `from` in the middle of planes of the size `to`: zeros around, or the sides cut off.
+fn place(planes: &[f32], from: [usize; 2], to: [usize; 2], out: &mut [f32]) {
+    let kept = [0, 1].map(|axis| from[axis].min(to[axis]));
+    let skipped = [0, 1].map(|axis| (from[axis] - kept[axis]) / 2);
+    let margin = [0, 1].map(|axis| (to[axis] - kept[axis]) / 2);
     out.fill(0.0);
     for (plane, out) in planes.chunks_exact(from[0] * from[1]).zip(out.chunks_exact_mut(to[0] * to[1])) {
-        for (row, out) in plane.chunks_exact(from[1]).zip(out.chunks_exact_mut(to[1]).skip(top)) {
-            out[left..left + from[1]].copy_from_slice(row);
+        let rows = plane.chunks_exact(from[1]).skip(skipped[0]).take(kept[0]);
+        for (row, out) in rows.zip(out.chunks_exact_mut(to[1]).skip(margin[0])) {
+            out[margin[1]..margin[1] + kept[1]].copy_from_slice(&row[skipped[1]..skipped[1] + kept[1]]);
         }
     }
 }
@@ -223,6 +286,14 @@ mod tests {
             Range::Signed,
             &[plane(-1.0, -0.6, -1.0), plane(-0.2, 1.0, -1.0)].concat(),
         );
+    }
+
+    #[test]
+    fn a_letterbox_keeps_all_and_a_crop_fills_all() {
+        let channel = |[a, b, c, d]: [f32; 4]| [[a, b, c, d], [a, b, c, d], [0.0; 4]].concat();
+        let both = [channel([0.0, 0.05, 0.15, 0.2]), channel([0.4, 0.55, 0.85, 1.0])].concat();
+        check(Resize::Letterbox { size: [3, 4] }, Range::Unit, &both);
+        check(Resize::Crop { size: [2, 2] }, Range::Unit, &[0.05, 0.15, 0.05, 0.15, 0.55, 0.85, 0.55, 0.85]);
     }
 
     #[test]

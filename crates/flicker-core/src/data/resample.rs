@@ -24,6 +24,18 @@ impl Axis {
         });
         Self { taps: taps.collect() }
     }
+
+    /// Each new position is the mean over what falls into it, old positions counting by the part of them that does.
+    fn area(from: usize, to: usize) -> Self {
+        let scale = from as f64 / to as f64;
+        let taps = (0..to).map(|position| {
+            let (start, end) = (position as f64 * scale, (position + 1) as f64 * scale);
+            let (first, last) = (start as usize, (end.ceil() as usize).min(from));
+            let part = |old: usize| (end.min((old + 1) as f64) - start.max(old as f64)).max(0.0);
+            (first, (first..last).map(|old| (part(old) / scale) as f32).collect())
+        });
+        Self { taps: taps.collect() }
+    }
 }
 
 /// Resamples planes of one size to another; the weights are computed once.
@@ -39,6 +51,11 @@ impl Resampler {
     /// From `[height, width]` to `[height, width]`, none of them 0.
     pub(super) fn new(from: [usize; 2], to: [usize; 2]) -> Self {
         Self { from, to, rows: Axis::new(from[0], to[0]), columns: Axis::new(from[1], to[1]) }
+    }
+
+    /// The same, by area in place of bilinear: what masks want, whose new pixels are shares of old ones.
+    pub(super) fn area(from: [usize; 2], to: [usize; 2]) -> Self {
+        Self { from, to, rows: Axis::area(from[0], to[0]), columns: Axis::area(from[1], to[1]) }
     }
 
     /// Resamples each plane of `planes` (channel first) into `out`.
@@ -87,6 +104,16 @@ mod tests {
                 assert!((ours - theirs).abs() < 2e-6, "{} to {}: {ours} {theirs}", case["from"], case["to"]);
             }
         }
+    }
+
+    #[test]
+    fn an_area_is_shared_among_new_pixels() {
+        let mut out = [0.0; 2];
+        Resampler::area([1, 3], [1, 2]).apply(&[1.0, 0.0, 0.0], &mut out);
+        assert!((out[0] - 2.0 / 3.0).abs() < 1e-6 && out[1] == 0.0, "{out:?}");
+        let mut out = [0.0; 5];
+        Resampler::area([1, 2], [1, 5]).apply(&[1.0, 0.0], &mut out);
+        assert!(out.iter().zip([1.0, 1.0, 0.5, 0.0, 0.0]).all(|(a, b)| (a - b).abs() < 1e-6), "{out:?}");
     }
 
     #[test]

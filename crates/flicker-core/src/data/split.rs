@@ -2,6 +2,7 @@
 //!
 //! Identical samples never stand on both sides: twins go together. Where the official parts hold twins of each other,
 //! the test keeps its own and training does without; a normal sample that has an abnormal twin does not train either.
+//! Samples of one group ([`Dataset::with_groups`]) count as twins.
 
 use super::protocol::Role;
 use super::{Dataset, Order, Part, Protocol, Twins};
@@ -126,7 +127,7 @@ pub(super) fn divide(
         dataset,
         config,
         roles: protocol.roles(dataset)?,
-        twins: Twins::of(&**dataset.source())?,
+        twins: Twins::of(&**dataset.source())?.together(dataset.groups()),
         places: vec![Place::Unused; dataset.len()],
         rng: config.seed.map_or_else(|| rng.fork("split"), |seed| Rng::new(seed).fork("split")),
     };

@@ -26,6 +26,34 @@ impl Twins {
         Ok(Self { first: first.collect() })
     }
 
+    /// The same where samples of one number of `groups` belong together too. No number, no groups.
+    ///
+    /// # Panics
+    /// If there are numbers, but not one for each sample.
+    pub fn together(&self, groups: &[u32]) -> Self {
+        if groups.is_empty() {
+            return self.clone();
+        }
+        assert_eq!(groups.len(), self.first.len(), "one number for each sample");
+        // Each sample points to an earlier one of its set, or to itself; the root of a set is its first sample.
+        let mut parent: Vec<usize> = (0..groups.len()).collect();
+        let root = |parent: &[usize], mut index: usize| {
+            while parent[index] != index {
+                index = parent[index];
+            }
+            index
+        };
+        let mut of_group = BTreeMap::new();
+        for index in 0..groups.len() {
+            for other in [self.first[index], *of_group.entry(groups[index]).or_insert(index)] {
+                let (a, b) = (root(&parent, index), root(&parent, other));
+                parent[a.max(b)] = a.min(b);
+                parent[index] = a.min(b);
+            }
+        }
+        Self { first: (0..groups.len()).map(|index| root(&parent, index)).collect() }
+    }
+
     /// The group of sample `index`, named by the first sample in it. A sample without a twin is a group of its own.
     ///
     /// # Panics
@@ -37,5 +65,21 @@ impl Twins {
     /// How many samples are the twin of an earlier one.
     pub fn repeated(&self) -> usize {
         self.first.iter().enumerate().filter(|&(index, &first)| index != first).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Images;
+    use super::*;
+
+    #[test]
+    fn twins_of_members_join_their_groups() -> Result<()> {
+        // Twins: 1 and 4. Groups: 0 1 2 | 3 4 | 5.
+        let twins = Twins::of(&Images::new((1, 1, 1), vec![1, 2, 3, 4, 2, 5], "")?)?;
+        assert_eq!(twins.first, [0, 1, 2, 3, 1, 5]);
+        assert_eq!(twins.together(&[7, 7, 7, 0, 0, 9]).first, [0, 0, 0, 0, 0, 5]);
+        assert_eq!(twins.together(&[]), twins);
+        Ok(())
     }
 }

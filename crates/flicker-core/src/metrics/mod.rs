@@ -21,6 +21,7 @@ mod bootstrap;
 mod confusion;
 mod curves;
 mod delong;
+pub mod pixels;
 mod ranking;
 pub(crate) mod special;
 mod summary;

@@ -193,12 +193,12 @@ impl Ranking {
 }
 
 /// Bits that sort ascending where the score sorts descending, equal for -0 and 0.
-fn descending_bits(score: f32) -> u32 {
+pub(super) fn descending_bits(score: f32) -> u32 {
     let bits = (score + 0.0).to_bits();
     if bits >> 31 == 1 { bits } else { !(bits | 1 << 31) }
 }
 
 /// The inverse of [`descending_bits`].
-fn score_of_bits(bits: u32) -> f32 {
+pub(super) fn score_of_bits(bits: u32) -> f32 {
     f32::from_bits(if bits >> 31 == 1 { bits } else { !bits & !(1 << 31) })
 }
