@@ -1,6 +1,6 @@
 //! Which data sets there are, where their files are, and whether they are what they should be.
 //!
-//! A [`Manifest`] is one TOML of `datasets/`: files with their SHA-256, shape, classes, licence, and where the set comes
+//! A [`Manifest`] is one TOML of `datasets/`: files with their SHA-256 (or a folder with its [`Digest`]), shape, classes, licence, and where the set comes
 //! from. [`locate`] finds the full set or says that the embedded sample stands in; [`place`] puts a file where it belongs,
 //! whole and verified or not at all. This crate parses no data and links no tensors, so the programs that fetch use it
 //! as well as those that train.
@@ -13,14 +13,16 @@
 //! # Ok::<(), flicker_manifest::Error>(())
 //! ```
 
+mod digest;
 mod error;
 mod locate;
 mod manifest;
 mod place;
 mod verify;
 
+pub use digest::{Digest, digest, images};
 pub use error::{Error, Result};
 pub use locate::{Located, data_root, locate};
-pub use manifest::{File, Format, IdxPart, Manifest, Origin, Package, all, named};
+pub use manifest::{File, Format, IdxPart, Manifest, Origin, Package, Volume, all, named};
 pub use place::place;
 pub use verify::{Hasher, missing, sha256_of, verify};

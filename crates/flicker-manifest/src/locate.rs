@@ -1,6 +1,6 @@
 //! Where a data set is: in full on the disk, or as the embedded sample.
 
-use crate::{Error, Manifest, Result};
+use crate::{Error, Format, Manifest, Result, images};
 use std::path::{Path, PathBuf};
 
 /// Where data sets go when nobody says otherwise. It need not be there.
@@ -47,6 +47,10 @@ pub fn locate(manifest: &Manifest, root: &Path) -> Result<Located> {
     if root != Path::new(DEFAULT_ROOT) && !root.is_dir() {
         return Err(Error::file(root, "expected the folder of the data sets, found none".into()));
     }
+    if let Format::Folder { digest, .. } = &manifest.format {
+        expect_images(&name, &folder, digest.files)?;
+        return Ok(Located::Full { name, folder });
+    }
     let mut absent = Vec::new();
     for file in &manifest.files {
         let path = folder.join(&file.name);
@@ -73,6 +77,21 @@ pub fn locate(manifest: &Manifest, root: &Path) -> Result<Located> {
         }
         _ => Err(Error::Absent { name, folder, problem: format!("missing {}", absent.join(", ")) }),
     }
+}
+
+/// Refuses a folder that is not there, or has another number of images.
+fn expect_images(name: &str, folder: &Path, expected: usize) -> Result<()> {
+    let found = if folder.is_dir() { images(folder)?.len() } else { 0 };
+    if found == 0 {
+        let problem = format!("missing {expected} images");
+        return Err(Error::Absent { name: name.into(), folder: folder.into(), problem });
+    }
+    if found != expected {
+        let problem =
+            format!("expected {expected} images, found {found}; `cargo xtask data {name}` says more");
+        return Err(Error::file(folder, problem));
+    }
+    Ok(())
 }
 
 impl std::fmt::Display for Located {

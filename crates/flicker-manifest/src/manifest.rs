@@ -1,14 +1,19 @@
 //! The manifests: one TOML for each data set, compiled into the program.
 
-use crate::{Error, Result};
+use crate::{Digest, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The texts of `datasets/*.toml`.
-const TEXTS: [(&str, &str); 7] = [
+const TEXTS: [(&str, &str); 12] = [
+    ("brain-colin27", include_str!("../../../datasets/brain-colin27.toml")),
+    ("brain-icbm152", include_str!("../../../datasets/brain-icbm152.toml")),
+    ("brain-mri-253", include_str!("../../../datasets/brain-mri-253.toml")),
+    ("brain-slices", include_str!("../../../datasets/brain-slices.toml")),
     ("creditcard", include_str!("../../../datasets/creditcard.toml")),
     ("digits", include_str!("../../../datasets/digits.toml")),
     ("fashion-mnist", include_str!("../../../datasets/fashion-mnist.toml")),
+    ("magnetic-tile", include_str!("../../../datasets/magnetic-tile.toml")),
     ("mnist", include_str!("../../../datasets/mnist.toml")),
     ("mnist-sample", include_str!("../../../datasets/mnist-sample.toml")),
     ("shuttle", include_str!("../../../datasets/shuttle.toml")),
@@ -38,13 +43,15 @@ pub struct Manifest {
     pub embedded: bool,
     /// The names of the classes.
     pub classes: Vec<String>,
-    /// The shape of a sample: `[C, H, W]` or `[F]`.
+    /// The shape of a sample: `[C, H, W]` or `[F]`; absent for a folder of images, whose sizes may differ.
+    #[serde(default)]
     pub shape: Vec<usize>,
     /// Samples in all.
     pub samples: usize,
     /// How the files are read.
     pub format: Format,
-    /// The files, as they lie in its folder.
+    /// The files, as they lie in its folder; absent for a folder of images, which has a digest.
+    #[serde(default)]
     pub files: Vec<File>,
     /// Where the files come from, in the order in which the places are tried.
     #[serde(default)]
@@ -69,6 +76,40 @@ pub enum Format {
         /// How its lines are read, in the terms of the parser.
         layout: toml::Table,
     },
+    /// A folder of images.
+    Folder {
+        /// How it is laid out, in the terms of its reader.
+        layout: String,
+        /// 1 for grey, 3 for colour.
+        channels: usize,
+        /// Its images and masks, all together.
+        digest: Digest,
+    },
+    /// Slices of NIfTI volumes, each volume of one class.
+    Nifti {
+        /// How the volumes are cut, in the terms of the parser.
+        plane: String,
+        /// So many slices in a row stay on one side of a split, since neighbours are nearly the same.
+        block: usize,
+        /// The volumes.
+        volumes: Vec<Volume>,
+    },
+}
+
+/// A volume of a data set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// Its file.
+    pub file: String,
+    /// The class of its slices.
+    pub class: String,
+    /// The first slice.
+    pub from: usize,
+    /// The slice after the last one.
+    pub to: usize,
+    /// Every so many slices.
+    pub every: usize,
 }
 
 /// The two files of an official part.
@@ -168,6 +209,16 @@ impl Manifest {
         match &self.format {
             Format::Idx { train, test } => vec![&train.images, &train.labels, &test.images, &test.labels],
             Format::Csv { file, .. } => vec![file],
+            Format::Folder { .. } => vec![],
+            Format::Nifti { volumes, .. } => volumes.iter().map(|volume| volume.file.as_str()).collect(),
+        }
+    }
+
+    /// The hashes of what is read: of each file, or of the folder.
+    pub fn hashes(&self) -> Vec<&str> {
+        match &self.format {
+            Format::Folder { digest, .. } => vec![&digest.sha256],
+            _ => self.read().into_iter().filter_map(|name| Some(self.file(name)?.sha256.as_str())).collect(),
         }
     }
 
@@ -182,8 +233,11 @@ impl Manifest {
         if let Some(name) = unlisted {
             return Err(format!("`{name}` is not among its files"));
         }
-        if self.classes.is_empty() || ![1, 3].contains(&self.shape.len()) || self.shape.contains(&0) {
-            return Err(format!("{} classes and shape {:?}", self.classes.len(), self.shape));
+        let of_folder = matches!(self.format, Format::Folder { .. });
+        let fits = if of_folder { self.shape.is_empty() } else { [1, 3].contains(&self.shape.len()) };
+        if self.classes.is_empty() || !fits || self.shape.contains(&0) || of_folder != self.files.is_empty() {
+            let (classes, files) = (self.classes.len(), self.files.len());
+            return Err(format!("{classes} classes, shape {:?} and {files} files", self.shape));
         }
         Ok(())
     }
@@ -263,6 +317,6 @@ mod tests {
         check("1ed4bfa7", "1ED4BFA7", "sha256 of shuttle.csv.gz");
         check("name = \"shuttle.csv.gz\"", "name = \"../shuttle.csv.gz\"", "is no plain file name");
         let message = named("mnits").unwrap_err().to_string();
-        assert!(message.starts_with("no data set `mnits`, expected one of creditcard, "), "{message}");
+        assert!(message.starts_with("no data set `mnits`, expected one of brain-colin27, "), "{message}");
     }
 }

@@ -3,10 +3,13 @@
 use anyhow::{Context, Result, bail, ensure};
 use flicker_core::Error;
 use flicker_core::data::csv::{Column, Layout};
-use flicker_core::data::{Dataset, csv, embedded, idx};
-use flicker_manifest::{Format, IdxPart, Manifest, sha256_of};
+use flicker_core::data::folder::{self, Options};
+use flicker_core::data::nifti::{self, SliceRange, Slices};
+use flicker_core::data::{Concat, Dataset, Part, Source, csv, embedded, idx};
+use flicker_manifest::{Digest, Format, IdxPart, Manifest, sha256_of};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 /// A file that was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,21 +31,52 @@ pub(crate) struct Located {
     pub(crate) files: Vec<FileFacts>,
 }
 
-/// Reads the data set `name` from `root`, or its embedded sample, without the columns `drop` of a table.
+/// Reads the data set `name` from `root`, or its embedded sample, without the columns `drop` of a table. Images of a folder are
+/// read by `images`.
 ///
 /// # Errors
 /// If there is no such data set or column, it is there in part or damaged, or it is not there and has no sample.
-pub(crate) fn locate(name: &str, root: &Path, drop: &[Column]) -> Result<(Dataset, Located)> {
+pub(crate) fn locate(
+    name: &str,
+    root: &Path,
+    drop: &[Column],
+    images: &Options,
+) -> Result<(Dataset, Located)> {
     let manifest =
         flicker_manifest::named(name).map_err(|error| Error::config("data.name", error.to_string()))?;
-    read(&manifest, root, drop)
+    read(&manifest, root, drop, images)
+}
+
+/// Reads the user's own folder `root` as the data set `name`.
+///
+/// # Errors
+/// As [`folder::open`].
+pub(crate) fn own_folder(name: &str, root: &Path, images: &Options) -> Result<(Dataset, Located)> {
+    ensure!(root.is_dir(), Error::config("data.folder", format!("{} is no folder", root.display())));
+    let opened = folder::open(name, root, images)?;
+    let digest = flicker_manifest::digest(root, &mut |_| {})?;
+    let ignored = match opened.n_ignored {
+        0 => String::new(),
+        n => format!("; {n} other files passed over"),
+    };
+    let origin = format!("{} images from {}{ignored}", opened.dataset.len(), root.display());
+    Ok((opened.dataset, Located { origin, files: vec![folder_facts(root, digest)] }))
+}
+
+fn folder_facts(root: &Path, digest: Digest) -> FileFacts {
+    FileFacts { path: root.display().to_string(), sha256: digest.sha256, bytes: digest.bytes }
 }
 
 /// Reads the data set of `manifest` from `root`, or its embedded sample, without the columns `drop` of a table.
 ///
 /// # Errors
 /// As [`locate`].
-pub(crate) fn read(manifest: &Manifest, root: &Path, drop: &[Column]) -> Result<(Dataset, Located)> {
+pub(crate) fn read(
+    manifest: &Manifest,
+    root: &Path,
+    drop: &[Column],
+    images: &Options,
+) -> Result<(Dataset, Located)> {
     let located = flicker_manifest::locate(manifest, root)?;
     let origin = located.to_string();
     let folder = match located {
@@ -53,6 +87,17 @@ pub(crate) fn read(manifest: &Manifest, root: &Path, drop: &[Column]) -> Result<
         }
         flicker_manifest::Located::Full { folder, .. } => folder,
     };
+    if let Format::Folder { layout, channels, digest } = &manifest.format {
+        ensure!(drop.is_empty(), Error::config("data.drop", format!("{} has no columns", manifest.name)));
+        let found = flicker_manifest::digest(&folder, &mut |_| {})?;
+        ensure!(found == *digest, "{}: expected {digest:?}, found {found:?}", folder.display());
+        let layout = Some(named(layout).with_context(|| format!("layout of {}", manifest.name))?);
+        let options = Options { layout, channels: images.channels.or(Some(*channels)), ..*images };
+        let dataset = folder::open(&manifest.name, &folder, &options)?.dataset;
+        let n = dataset.len();
+        ensure!(n == manifest.samples, "{}: {n} samples, expected {}", manifest.name, manifest.samples);
+        return Ok((dataset, Located { origin, files: vec![folder_facts(&folder, found)] }));
+    }
     let read = manifest.read().into_iter().map(|name| verified(manifest, &folder, name));
     let files = read.collect::<Result<Vec<_>>>()?;
     let dataset = parse(manifest, &files, drop)?;
@@ -115,7 +160,40 @@ fn parse(manifest: &Manifest, files: &[Verified], drop: &[Column]) -> Result<Dat
             let idx::File { origin, bytes } = idx_file(files, file)?;
             Ok(csv::dataset(&manifest.name, origin, bytes, &layout, &manifest.classes)?)
         }
+        Format::Nifti { .. } => {
+            ensure!(drop.is_empty(), Error::config("data.drop", format!("{} has no columns", manifest.name)));
+            slices(manifest, files)
+        }
+        Format::Folder { .. } => bail!("{} is a folder", manifest.name),
     }
+}
+
+/// The slices of all volumes, in blocks that stay together.
+fn slices(manifest: &Manifest, files: &[Verified]) -> Result<Dataset> {
+    let Format::Nifti { plane, block, volumes } = &manifest.format else { bail!("no volumes") };
+    let &[1, height, width] = &manifest.shape[..] else { bail!("{}: {:?}", manifest.name, manifest.shape) };
+    let plane = named(plane).with_context(|| format!("plane of {}", manifest.name))?;
+    let (mut sources, mut labels, mut groups) = (Vec::<Arc<dyn Source>>::new(), Vec::new(), Vec::new());
+    for volume in volumes {
+        let file = idx_file(files, &volume.file)?;
+        let class = manifest.classes.iter().position(|class| *class == volume.class);
+        let class = class.with_context(|| format!("{} is no class of {}", volume.class, manifest.name))?;
+        let range = SliceRange { from: volume.from, to: volume.to, every: volume.every };
+        let parsed = nifti::parse(file.origin, file.bytes)?;
+        let slices = Slices::new(&volume.class, parsed, plane, range, [height, width])?;
+        groups.extend(slices.blocks(*block, groups.last().map_or(0, |last| last + 1)));
+        labels.extend(vec![class as u32; slices.len()]);
+        sources.push(Arc::new(slices));
+    }
+    let parts = vec![Part::Train; labels.len()];
+    let source = Arc::new(Concat::new(sources)?);
+    let classes = manifest.classes.clone();
+    Ok(Dataset::new(&manifest.name, source, labels, classes, parts)?.with_groups(groups)?)
+}
+
+/// A choice by its name in a manifest.
+fn named<T: serde::de::DeserializeOwned>(name: &str) -> Result<T> {
+    Ok(toml::Value::String(name.to_owned()).try_into()?)
 }
 
 fn idx_file<'a>(files: &'a [Verified], name: &str) -> Result<idx::File<'a>> {
@@ -132,10 +210,19 @@ fn layout(manifest: &Manifest) -> Result<Layout> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flicker_core::data::{Limits, Resize};
+
+    const IMAGES: Options =
+        Options { layout: None, channels: None, resize: Resize::Keep, limits: Limits::USUAL };
 
     #[test]
     fn every_layout_is_one() -> Result<()> {
         for manifest in flicker_manifest::all()? {
+            match &manifest.format {
+                Format::Folder { layout, .. } => drop(named::<folder::Layout>(layout)?),
+                Format::Nifti { plane, .. } => drop(named::<nifti::Plane>(plane)?),
+                _ => {}
+            }
             if matches!(manifest.format, Format::Csv { .. }) {
                 assert_eq!(layout(&manifest)?.values.len(), manifest.classes.len(), "{}", manifest.name);
             }
@@ -145,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_embedded_sample_is_the_one_of_its_manifest() -> Result<()> {
-        let (digits, located) = locate("mnist", tempfile::tempdir()?.path(), &[])?;
+        let (digits, located) = locate("mnist", tempfile::tempdir()?.path(), &[], &IMAGES)?;
         assert_eq!((digits.name(), digits.len()), ("mnist-sample", 10_000));
         assert!(located.origin.starts_with("embedded sample mnist-sample instead of the full mnist"));
         let manifest = flicker_manifest::named("mnist-sample")?;
@@ -185,13 +272,13 @@ mod tests {
     fn a_table_is_read_verified_and_checked() -> Result<()> {
         let root = tempfile::tempdir()?;
         let text = "a,b,y\n1,2,0\n3,4,1\n";
-        let (dataset, located) = read(&table(root.path(), text, text, 2), root.path(), &[])?;
+        let (dataset, located) = read(&table(root.path(), text, text, 2), root.path(), &[], &IMAGES)?;
         assert_eq!((dataset.labels(), dataset.columns()), (&[0, 1][..], &["a".to_owned(), "b".into()][..]));
         assert!(located.origin.starts_with("full toy from ") && located.files[0].bytes == 18, "{located:?}");
         let (dataset, _) =
-            read(&table(root.path(), text, text, 2), root.path(), &[Column::Name("a".into())])?;
+            read(&table(root.path(), text, text, 2), root.path(), &[Column::Name("a".into())], &IMAGES)?;
         assert_eq!(dataset.columns(), ["b"]);
-        let said = |manifest: &Manifest| read(manifest, root.path(), &[]).unwrap_err().to_string();
+        let said = |manifest: &Manifest| read(manifest, root.path(), &[], &IMAGES).unwrap_err().to_string();
         assert!(said(&table(root.path(), text, text, 3)).contains("2 samples of [2], expected 3 of [2]"));
         let damaged = said(&table(root.path(), text, &text.replace('4', "5"), 2));
         assert!(
@@ -204,7 +291,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_a_wrong_field() {
-        let error = locate("mnits", Path::new("data"), &[]).unwrap_err();
+        let error = locate("mnits", Path::new("data"), &[], &IMAGES).unwrap_err();
         assert!(matches!(error.downcast_ref(), Some(Error::Config { .. })), "{error}");
         assert!(
             error.to_string().starts_with("config field `data.name`: no data set `mnits`, expected one of"),

@@ -3,19 +3,25 @@
 use crate::Failure;
 use crate::experiment::Decide;
 use crate::folder::Folder;
+use crate::pixels::{PixelsFile, TestMaps, ValidationMaps};
 use crate::samples::{RunData, TestSet};
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use flicker_core::calibration::{Calibration, Decision};
-use flicker_core::data::{Source, chunks, tensor};
+use flicker_core::data::{Source, chunks, prefetch};
 use flicker_core::metrics::{Ranking, Summary, auroc, summary};
 use flicker_core::{Detector, Rng};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::Instant;
 
-/// Samples scored at once.
+/// Samples scored at once, at most; fewer of large ones.
 const BATCH: usize = 256;
+/// Values scored at once: 64 MiB.
+const BATCH_VALUES: usize = 1 << 24;
+/// Batches that are read while one is scored.
+const AHEAD: usize = 2;
 
 /// The scores of a set, and their parts.
 struct Scored {
@@ -33,6 +39,8 @@ pub(crate) struct Evaluated {
     pub calibration: Calibration,
     /// The metrics, without what only the program knows.
     pub summary: Summary,
+    /// Those of pixels, where the family gives maps and masks are known.
+    pub pixels: Option<PixelsFile>,
     /// Seconds of scoring.
     pub seconds: f64,
 }
@@ -47,6 +55,8 @@ pub(crate) struct MetricsFile<'a> {
     /// The false-alarm rate that the calibration set supports.
     pub false_alarms: Option<flicker_core::metrics::Estimate>,
     pub by_class: Vec<ClassRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<&'a PixelsFile>,
     pub nearest_corner: Option<NearestCorner>,
     pub seed: u64,
     pub seconds: f64,
@@ -94,9 +104,13 @@ pub(crate) fn evaluate(
 ) -> Result<Evaluated, Failure> {
     let begun = Instant::now();
     let bar = bar(data.validation.source.len() + data.test.source.len());
-    let validation = score(model, data.validation.source.as_ref(), device, rng, &bar)?;
-    let test = score(model, data.test.source.as_ref(), device, rng, &bar)?;
+    let mut normals = ValidationMaps::new(&data.test);
+    let validation =
+        score(model, &data.validation.source, device, rng, &bar, &mut |_, map| normals.add(map))?;
+    let mut maps = TestMaps::new(&data.test, normals, decide.of_pixels())?;
+    let test = score(model, &data.test.source, device, rng, &bar, &mut |rows, map| maps.add(rows, map))?;
     bar.finish_and_clear();
+    let pixels = maps.finish()?;
     let seconds = begun.elapsed().as_secs_f64();
     let calibration = Calibration::conformal(&validation.total, decide.false_alarm_rate)?;
     let decisions = calibration.decide(&test.total)?;
@@ -109,7 +123,7 @@ pub(crate) fn evaluate(
     ];
     folder.write("scores.csv", &table(&sets)?)?;
     folder.write_json("calibration.json", &calibration)?;
-    Ok(Evaluated { scores: test.total, decisions, calibration, summary, seconds })
+    Ok(Evaluated { scores: test.total, decisions, calibration, summary, pixels, seconds })
 }
 
 fn bar(n: usize) -> ProgressBar {
@@ -120,22 +134,31 @@ fn bar(n: usize) -> ProgressBar {
     ProgressBar::new(n as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
+/// What is done with the maps of the samples at some indices.
+type SeeMap<'a> = &'a mut dyn FnMut(&[usize], &Tensor) -> Result<(), Failure>;
+
 fn score(
     model: &dyn Detector,
-    source: &dyn Source,
+    source: &Arc<dyn Source>,
     device: &Device,
     rng: &Rng,
     bar: &ProgressBar,
+    see_map: SeeMap<'_>,
 ) -> Result<Scored, Failure> {
     let mut scored = Scored { total: Vec::new(), parts: Vec::new() };
     let all: Vec<usize> = (0..source.len()).collect();
-    for indices in chunks(&all, BATCH) {
-        let scores = model.score(&tensor(source, indices, device)?, rng)?;
+    let at_once = (BATCH_VALUES / source.shape().elements().max(1)).clamp(1, BATCH);
+    let batches: Vec<Vec<usize>> = chunks(&all, at_once).map(<[usize]>::to_vec).collect();
+    for (indices, xs) in batches.iter().zip(prefetch(source.clone(), batches.clone(), AHEAD, device)?) {
+        let scores = model.score(&xs?, rng)?;
         if let Some(at) = scores.total.iter().position(|score| !score.is_finite()) {
             let (id, score) = (source.id(indices[at]), scores.total[at]);
             return Err(Failure::Failed(format!(
                 "the score of sample {id} is {score}; is the sample finite?"
             )));
+        }
+        if let Some(map) = &scores.map {
+            see_map(indices, map)?;
         }
         scored.total.extend(scores.total);
         for (i, (name, values)) in scores.parts.into_iter().enumerate() {

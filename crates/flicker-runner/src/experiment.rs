@@ -46,6 +46,16 @@ pub(crate) struct Experiment<C> {
 pub(crate) struct Decide {
     /// The share of normal samples that may be flagged.
     pub false_alarm_rate: f64,
+    /// The share of the pixels of normal images that may be flagged; when absent, the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixel_false_alarm_rate: Option<f64>,
+}
+
+impl Decide {
+    /// The share of the pixels of normal images that may be flagged.
+    pub(crate) fn of_pixels(self) -> f64 {
+        self.pixel_false_alarm_rate.unwrap_or(self.false_alarm_rate)
+    }
 }
 
 /// What is kept on the way, every so many epochs; 0 is never.
@@ -121,9 +131,13 @@ impl<C: DeserializeOwned + Serialize + Clone> Experiment<C> {
                 format!("names a folder: letters, digits, `-`, `_` and `.`, found `{}`", self.name),
             );
         }
-        let rate = self.decide.false_alarm_rate;
-        if !(rate > 0.0 && rate < 1.0) {
-            return wrong("decide.false_alarm_rate", format!("must lie between 0 and 1, is {rate}"));
+        let pixels = self.decide.of_pixels();
+        for (field, rate) in
+            [("false_alarm_rate", self.decide.false_alarm_rate), ("pixel_false_alarm_rate", pixels)]
+        {
+            if !(rate > 0.0 && rate < 1.0) {
+                return wrong(&format!("decide.{field}"), format!("must lie between 0 and 1, is {rate}"));
+            }
         }
         Ok(())
     }

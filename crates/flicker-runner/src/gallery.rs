@@ -91,6 +91,7 @@ fn items(
     let scores = model.score(&xs, show.rng)?;
     let heat_scale = heat_scale(&scores)?;
     let mut items = Vec::new();
+    let masks = masks(test, indices)?;
     for (row, &index) in indices.iter().enumerate() {
         let mut images = vec![("input".to_string(), plain(&xs, row, show.prepare)?)];
         if let Some(reconstruction) = &scores.reconstruction {
@@ -98,6 +99,10 @@ fn items(
         }
         if let Some(map) = scores.map.as_ref().filter(|map| map.rank() == 4) {
             images.push(("map".to_string(), heat(map, row, heat_scale)?));
+            if let Some(masks) = &masks {
+                let over = overlay(&images[0].1, map, (row, heat_scale), masks[row].as_deref())?;
+                images.push(("map over input".to_string(), over));
+            }
         }
         let decision = if evaluated.decisions[index].abnormal { "flagged" } else { "passed" };
         let truth = if test.abnormal[index] { "abnormal" } else { "normal" };
@@ -105,6 +110,29 @@ fn items(
         items.push(Item { id: test.source.id(index), caption, score: evaluated.scores[index], images });
     }
     Ok(items)
+}
+
+/// The mask of each sample where it is known, if the test has any.
+fn masks(test: &TestSet, indices: &[usize]) -> Result<Option<Vec<Option<Vec<bool>>>>> {
+    let Some(masks) = &test.masks else { return Ok(None) };
+    let mut mask = vec![0.0; masks.source().shape().elements()];
+    let mut read = |&index: &usize| {
+        masks.source().read(index, &mut mask)?;
+        let marked = || mask.iter().map(|&value| value >= 0.5).collect();
+        Ok(masks.is_known(index).then(marked))
+    };
+    indices.iter().map(&mut read).collect::<Result<_>>().map(Some)
+}
+
+/// The map over the input, and the outline of the mask.
+fn overlay(
+    input: &Picture,
+    maps: &Tensor,
+    (row, brightest): (usize, f32),
+    mask: Option<&[bool]>,
+) -> Result<Picture> {
+    let map = values(&maps.get(row)?, |value| value / brightest)?;
+    Picture::overlay(input, &map, mask).map_err(|error| Error::data("picture", error.to_string()))
 }
 
 /// The value that is shown brightest, the same for all maps of a strip.
@@ -126,8 +154,12 @@ fn plain(images: &Tensor, row: usize, prepare: Prepare) -> Result<Picture> {
 fn picture(image: &Tensor, value: impl Fn(f32) -> f32, colours: Colours) -> Result<Picture> {
     let image = if matches!(image.dim(0)?, 1 | 3) { image.clone() } else { image.narrow(0, 0, 1)? };
     let shape = image.dims3()?;
-    let pixels = image.flatten_all()?.to_vec1::<f32>()?.into_iter().map(value).collect();
+    let pixels = values(&image, value)?;
     Picture::new(shape, pixels, colours).map_err(|error| Error::data("picture", error.to_string()))
+}
+
+fn values(image: &Tensor, value: impl Fn(f32) -> f32) -> Result<Vec<f32>> {
+    Ok(image.flatten_all()?.to_vec1::<f32>()?.into_iter().map(value).collect())
 }
 
 /// Writes a sheet of inputs (first row) and reconstructions (second row) of a watched set after an epoch.

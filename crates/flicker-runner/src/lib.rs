@@ -28,6 +28,7 @@ mod host;
 mod log;
 mod monitor;
 pub mod pictures;
+mod pixels;
 pub mod report;
 mod samples;
 mod screen;

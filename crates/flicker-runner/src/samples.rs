@@ -3,21 +3,32 @@
 use crate::Failure;
 use crate::datasets::{FileFacts, Located};
 use flicker_core::data::csv::Column;
+use flicker_core::data::folder::{Layout, Options};
 use flicker_core::data::{
-    Concat, Corrupted, Corruption, Dataset, NoiseImages, Prepare, Protocol, Samples, Source, Split,
-    SplitConfig, Subset,
+    Concat, Corrupted, Corruption, Dataset, Limits, Masks, NoiseImages, Prepare, Protocol, Samples, Source,
+    Split, SplitConfig, Subset,
 };
 use flicker_core::{Rng, SampleShape, TrainSet};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What is read, and who is normal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DataConfig {
-    /// Name of the data set's manifest.
+    /// Name of the data set's manifest; with `folder` what the folder is called, by default its last part.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
+    /// The user's own folder of images, in place of a data set with a manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// How the folder is laid out; told from its folders when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
+    /// Channels of images from files: 1 for grey, 3 for colour; as the files have them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<usize>,
     /// Columns of a table that are not read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<Column>,
@@ -77,6 +88,8 @@ pub(crate) struct TestSet {
     pub classes: Vec<String>,
     /// Whether each is abnormal.
     pub abnormal: Vec<bool>,
+    /// Where each is abnormal, where that is known of any.
+    pub masks: Option<Masks>,
 }
 
 /// What `data.json` says.
@@ -102,8 +115,8 @@ pub(crate) struct DataFacts {
 
 /// Reads what `config` asks for from the folder `root`, or from the program itself.
 pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunData, Failure> {
-    let (dataset, located) = crate::datasets::locate(&config.name, root, &config.drop)?;
     let prepare = config.prepare.unwrap_or(Prepare::KEEP);
+    let (dataset, located) = locate(config, prepare, root)?;
     let split = config.protocol.split(&dataset, &config.split, rng)?;
     let prepared = dataset.prepared(prepare)?;
     let made = make(config, &prepared, &split, prepare, rng)?;
@@ -122,6 +135,30 @@ pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunDat
     Ok(RunData { train, validation, test, shape: prepared.shape(), prepare, facts })
 }
 
+/// The data set that is asked for. Images of a folder come in their new size.
+fn locate(config: &DataConfig, prepare: Prepare, root: &Path) -> Result<(Dataset, Located), Failure> {
+    let DataConfig { layout, channels, .. } = *config;
+    let images = Options { layout, channels, resize: prepare.resize, limits: Limits::USUAL };
+    let Some(folder) = &config.folder else {
+        return Ok(crate::datasets::locate(&config.name, root, &config.drop, &images)?);
+    };
+    if !config.drop.is_empty() {
+        return Err(Failure::usage("config field `data.drop`: a folder of images has no columns"));
+    }
+    Ok(crate::datasets::own_folder(&config.called(), folder, &images)?)
+}
+
+impl DataConfig {
+    /// What the data are called.
+    fn called(&self) -> String {
+        let of_folder = self.folder.as_ref().and_then(|folder| folder.file_name());
+        match of_folder {
+            Some(last) if self.name.is_empty() => last.to_string_lossy().into_owned(),
+            _ => self.name.clone(),
+        }
+    }
+}
+
 fn facts(
     config: &DataConfig,
     located: &Located,
@@ -130,7 +167,7 @@ fn facts(
     test: &TestSet,
 ) -> DataFacts {
     DataFacts {
-        name: config.name.clone(),
+        name: config.called(),
         origin: located.origin.clone(),
         files: located.files.clone(),
         protocol: in_words(&config.protocol),
@@ -186,12 +223,19 @@ fn labelled(dataset: &Dataset, indices: &[usize], abnormal: &[bool]) -> Result<T
         labels: indices.iter().map(|&index| dataset.labels()[index] as usize).collect(),
         classes: dataset.classes().to_vec(),
         abnormal: abnormal.to_vec(),
+        masks: dataset.masks().map(|masks| masks.subset(indices)).transpose()?,
     })
+}
+
+/// A made set, and where its samples are abnormal where that is known.
+struct MadeSet {
+    source: Arc<dyn Source>,
+    masks: Option<Arc<dyn Source>>,
 }
 
 /// Made sets by name.
 struct MadeSets {
-    test: Vec<(String, Arc<dyn Source>)>,
+    test: Vec<(String, MadeSet)>,
     watch: Vec<(String, Arc<dyn Source>)>,
 }
 
@@ -216,10 +260,8 @@ fn make(
         if made.watch {
             // What is watched decides nothing, so it may be smaller than what is tested.
             let watched = Made { n: made.n.min(split.validation.len()), ..made.clone() };
-            sets.watch.push((
-                made.name.clone(),
-                one_set(&watched, dataset, &split.validation, prepare, rng.fork("watch"))?,
-            ));
+            let set = one_set(&watched, dataset, &split.validation, prepare, rng.fork("watch"))?;
+            sets.watch.push((made.name.clone(), set.source));
         }
     }
     Ok(sets)
@@ -231,10 +273,13 @@ fn one_set(
     normals: &[usize],
     prepare: Prepare,
     rng: Rng,
-) -> Result<Arc<dyn Source>, Failure> {
+) -> Result<MadeSet, Failure> {
     let values = [prepare.range.apply(0.0), prepare.range.apply(1.0)];
     match made.corrupt {
-        None => Ok(Arc::new(NoiseImages::new(made.n, dataset.shape(), made.clip.then_some(values), rng))),
+        None => {
+            let noise = NoiseImages::new(made.n, dataset.shape(), made.clip.then_some(values), rng);
+            Ok(MadeSet { source: Arc::new(noise), masks: None })
+        }
         Some(corruption) => {
             if made.n > normals.len() {
                 let problem =
@@ -243,7 +288,9 @@ fn one_set(
             }
             let order = rng.fork("which").permutation(normals.len());
             let chosen: Vec<usize> = order[..made.n].iter().map(|&position| normals[position]).collect();
-            Ok(Arc::new(Corrupted::new(subset(dataset, &chosen)?, corruption, values, made.clip, rng)?))
+            let set = Corrupted::new(subset(dataset, &chosen)?, corruption, values, made.clip, rng)?;
+            let set = Arc::new(set);
+            Ok(MadeSet { masks: set.masks(), source: set })
         }
     }
 }
@@ -262,12 +309,13 @@ fn watch(
     watch
 }
 
-fn with_made(mut test: TestSet, made: Vec<(String, Arc<dyn Source>)>) -> Result<TestSet, Failure> {
+fn with_made(mut test: TestSet, made: Vec<(String, MadeSet)>) -> Result<TestSet, Failure> {
     if made.is_empty() {
         return Ok(test);
     }
+    test.masks = with_made_masks(&test, &made)?;
     let mut sources = vec![test.source.clone()];
-    for (name, source) in made {
+    for (name, MadeSet { source, .. }) in made {
         test.labels.extend(vec![test.classes.len(); source.len()]);
         test.abnormal.extend(vec![true; source.len()]);
         test.classes.push(name);
@@ -275,4 +323,19 @@ fn with_made(mut test: TestSet, made: Vec<(String, Arc<dyn Source>)>) -> Result<
     }
     test.source = Arc::new(Concat::new(sources)?);
     Ok(test)
+}
+
+/// The masks of all, where any has some. Of normal samples they are known to be blank.
+fn with_made_masks(test: &TestSet, made: &[(String, MadeSet)]) -> Result<Option<Masks>, Failure> {
+    let SampleShape::Image { height, width, .. } = test.source.shape() else { return Ok(None) };
+    if test.masks.is_none() && made.iter().all(|(_, set)| set.masks.is_none()) {
+        return Ok(None);
+    }
+    let normals = || test.abnormal.iter().map(|abnormal| !abnormal).collect();
+    let mut all = vec![test.masks.clone().unwrap_or_else(|| Masks::blank([height, width], normals()))];
+    all.extend(made.iter().map(|(_, set)| match &set.masks {
+        Some(masks) => Masks::all(masks.clone()),
+        None => Masks::blank([height, width], vec![false; set.source.len()]),
+    }));
+    Ok(Some(Masks::concat(all)?))
 }

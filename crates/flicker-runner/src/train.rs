@@ -243,6 +243,7 @@ fn conclude<C: Config>(
         n_validation: data.validation.source.len(),
         false_alarms: evaluated.calibration.false_alarms(),
         by_class: evaluate::by_class(&data.test, &evaluated),
+        pixels: evaluated.pixels.as_ref(),
         nearest_corner: evaluate::nearest_corner(&data.test, &evaluated),
         seed: job.seed,
         seconds: job.begun.elapsed().as_secs_f64(),
@@ -279,6 +280,7 @@ fn summarise(args: &Args, evaluated: &Evaluated, job: &Job, folder: &Folder) -> 
                 ),
             },
     ];
+    lines.extend(evaluated.pixels.as_ref().map(|pixels| pixels.in_words()));
     let dir = folder.dir().display();
     let memory = peak_memory_bytes().map_or(String::new(), |bytes| format!(", {} MiB at most", bytes >> 20));
     lines.push(format!("{:.1} s{memory}; everything is in {dir}", job.begun.elapsed().as_secs_f64()));

@@ -1,9 +1,9 @@
-//! Files that the user has already, in a folder of his own, plain or gzip.
+//! Files that the user has already, in a folder of his own, plain or gzip; and whole folders of images.
 
-use super::{Wanted, place};
+use super::{Wanted, place, progress::say};
 use anyhow::{Context, Result, bail};
 use flate2::read::MultiGzDecoder;
-use flicker_manifest::File;
+use flicker_manifest::{Digest, File, Manifest, digest, images};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,56 @@ pub(super) fn fetch(wanted: &Wanted<'_>, from: Option<&Path>) -> Result<()> {
         bail!("{}", problems.join("; "));
     }
     Ok(())
+}
+
+/// Copies a whole folder of images from `from`, or from the folder `FLICKER_DATA`, to `target`, unless it is there.
+pub(super) fn fetch_images(
+    manifest: &Manifest,
+    expected: &Digest,
+    target: &Path,
+    from: Option<&Path>,
+) -> Result<()> {
+    let name = &manifest.name;
+    let found = |folder: &Path| if folder.is_dir() { digest(folder, &mut |_| {}) } else { Ok(NOTHING) };
+    let there = found(target)?;
+    if there == *expected {
+        say(&format!("{name}: already there and verified, in {}", target.display()));
+        return Ok(());
+    }
+    if there != NOTHING {
+        bail!("{name}: {} holds {there:?}, expected {expected:?}; move it away", target.display());
+    }
+    let others = std::env::var_os("FLICKER_DATA").map(PathBuf::from);
+    let roots: Vec<PathBuf> = from.map(Path::to_path_buf).into_iter().chain(others).collect();
+    for root in roots.iter().flat_map(|root| [root.clone(), root.join(name)]) {
+        if found(&root)? == *expected {
+            copy_images(&root, target)?;
+            say(&format!("{name}: whole and verified, in {}", target.display()));
+            return Ok(());
+        }
+    }
+    bail!(
+        "{name}: no package has it. {}; --from DIR names a folder that holds it",
+        manifest.remarks.join(". ")
+    )
+}
+
+const NOTHING: Digest = Digest { files: 0, bytes: 0, sha256: String::new() };
+
+/// Copies beside `target` first, so that a folder of this name is always whole.
+fn copy_images(root: &Path, target: &Path) -> Result<()> {
+    let beside = target.with_extension("partial");
+    if beside.exists() {
+        fs::remove_dir_all(&beside).with_context(|| beside.display().to_string())?;
+    }
+    for image in images(root)? {
+        let to = beside.join(&image);
+        let parent = to.parent().context("an image lies in a folder")?;
+        fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+        fs::copy(root.join(&image), &to).with_context(|| to.display().to_string())?;
+    }
+    // What is there instead holds no image; a rename refuses a folder that is not empty.
+    fs::rename(&beside, target).with_context(|| target.display().to_string())
 }
 
 /// Copies the first file that turns out to be the right one.

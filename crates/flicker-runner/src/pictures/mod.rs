@@ -7,6 +7,7 @@
 mod gallery;
 mod grid;
 mod inferno;
+mod overlay;
 mod picture;
 
 pub use gallery::{Item, Strip, write_gallery, write_samples};

@@ -30,6 +30,7 @@ pub(super) struct Metrics {
     pub(super) peak_memory_bytes: Option<u64>,
     pub(super) confusion: Option<Confusion>,
     pub(super) by_class: Vec<ClassRow>,
+    pub(super) pixels: Option<Pixels>,
     pub(super) nearest_corner: Option<serde_json::Map<String, Value>>,
 }
 
@@ -81,6 +82,51 @@ pub(super) struct ClassRow {
     pub(super) auroc: Option<f64>,
     pub(super) mean: Option<f64>,
     pub(super) highest: Option<f64>,
+}
+
+/// The metrics of pixels.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Pixels {
+    pub(super) n_images: u64,
+    pub(super) n_abnormal_images: u64,
+    pub(super) n_regions: u64,
+    pub(super) n_without_mask: u64,
+    pub(super) n_validation_pixels: u64,
+    pub(super) prevalence: Option<f64>,
+    pub(super) auroc: Option<f64>,
+    pub(super) auprc: Option<f64>,
+    pub(super) pro: Option<f64>,
+    pub(super) threshold: Option<f64>,
+    pub(super) alpha: Option<f64>,
+    pub(super) dice: Option<f64>,
+    pub(super) iou: Option<f64>,
+    pub(super) precision: Option<f64>,
+    pub(super) recall: Option<f64>,
+    pub(super) false_positive_rate: Option<f64>,
+    pub(super) dice_per_image: Option<f64>,
+    pub(super) iou_per_image: Option<f64>,
+    pub(super) best_dice: Option<BestDice>,
+    pub(super) by_class: Vec<ClassPixels>,
+}
+
+/// The largest Dice of any threshold.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BestDice {
+    pub(super) value: Option<f64>,
+}
+
+/// The pixels of one class.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ClassPixels {
+    pub(super) class: String,
+    pub(super) n_images: u64,
+    pub(super) n_regions: u64,
+    pub(super) auroc: Option<f64>,
+    pub(super) pro: Option<f64>,
+    pub(super) dice_per_image: Option<f64>,
 }
 
 /// How the threshold was chosen.

@@ -5,6 +5,7 @@ mod curves;
 mod data;
 mod decision;
 mod gallery;
+mod pixels;
 mod repeat;
 mod result;
 mod training;
@@ -32,7 +33,7 @@ pub(super) struct Charts {
 /// The sections, in order.
 pub(super) fn all(folder: &Folder, charts: &Charts) -> Vec<Section> {
     let section = |id, title, body| Section { id, title, body };
-    vec![
+    let mut sections = vec![
         section("result", "Result", result::body(folder)),
         section("decision", "Decision", decision::body(folder, charts)),
         section("curves", "Curves", curves::body(folder, charts)),
@@ -40,7 +41,11 @@ pub(super) fn all(folder: &Folder, charts: &Charts) -> Vec<Section> {
         section("training", "Training", training::body(folder, charts)),
         section("data", "Data and configuration", data::body(folder)),
         section("repeat", "How to repeat", repeat::body(folder)),
-    ]
+    ];
+    if let Some(pixels) = folder.metrics.get().and_then(|metrics| metrics.pixels.as_ref()) {
+        sections.insert(3, section("pixels", "Where it is abnormal", pixels::body(pixels)));
+    }
+    sections
 }
 
 impl Charts {
