@@ -5,7 +5,7 @@
 use candle_core::{Device, Tensor};
 use flicker_core::data::{Samples, Source, tensor};
 use flicker_core::run::{Checkpoint, Event, Every, Monitor, Quiet, Run};
-use flicker_core::{Config, Detector, Error, Result, Rng, SampleShape, State, Stop, TrainSet};
+use flicker_core::{Config, Detector, Error, Result, Rng, SampleShape, State, Stop, Supervision, TrainSet};
 use std::sync::Arc;
 
 /// What a family brings to the suite.
@@ -29,8 +29,14 @@ fn normals(shape: SampleShape, n: usize, seed: u64) -> Result<Arc<dyn Source>> {
     Ok(Arc::new(Samples::new(shape, values)?))
 }
 
-fn set<C>(case: &Case<C>) -> Result<TrainSet> {
-    Ok(TrainSet::of_normal(normals(case.shape, N, 5)?))
+/// Normals to train with; for a supervised family also a few abnormal samples, which are noise.
+fn set<C: Config>(case: &Case<C>) -> Result<TrainSet> {
+    let normal = TrainSet::of_normal(normals(case.shape, N, 5)?);
+    if C::FAMILY.supervision != Supervision::Supervised {
+        return Ok(normal);
+    }
+    let noise = Rng::new(8).normals(N / 4 * case.shape.elements());
+    Ok(TrainSet { abnormal: Some(Arc::new(Samples::new(case.shape, noise)?)), ..normal })
 }
 
 fn build<C: Config + Sync>(case: &Case<C>, seed: u64) -> Result<C::Model> {
@@ -58,6 +64,7 @@ fn check<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     not_a_number_does_not_become_a_score(case)?;
     interrupted_training_ends_at_the_same_bytes(case)?;
     a_loss_falls(case)?;
+    a_supervised_family_wants_labels(case)?;
     unknown_fields_are_refused(case)
 }
 
@@ -225,6 +232,16 @@ fn a_loss_falls<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     Ok(())
 }
 
+fn a_supervised_family_wants_labels<C: Config + Sync>(case: &Case<C>) -> Result<()> {
+    if C::FAMILY.supervision == Supervision::Supervised {
+        let normal = TrainSet::of_normal(normals(case.shape, N, 5)?);
+        let fitted = build(case, 0)?.fit(&normal, &mut Run::new(Rng::new(0), &Device::Cpu, &mut Quiet));
+        let error = fitted.expect_err("no labels").to_string();
+        assert!(error.contains("abnormal"), "{error}");
+    }
+    Ok(())
+}
+
 fn unknown_fields_are_refused<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     let text = toml::to_string(&case.config).expect("a configuration is TOML");
     let error = toml::from_str::<C>(&format!("{text}\nw_conn = 1\n")).expect_err("no such field").to_string();
@@ -247,19 +264,105 @@ fn ganomaly() -> Result<()> {
 
 #[test]
 fn ae_of_images() -> Result<()> {
-    let config = ae::Config { widths: vec![16, 4], epochs: 6, batch: 8, ..ae::Config::tutorial() };
+    let network = ae::NetworkConfig::tutorial(&[16, 4]);
+    let config = ae::Config { network, epochs: 6, batch: 8, ..ae::Config::tutorial() };
     check(&Case { config, shape: (1, 6, 6).into(), falling: "reconstruction" })
+}
+
+/// The tutorial's network for tables, with an unbounded output.
+fn ae_of_nine_features() -> ae::Config {
+    let mut config = ae::Config {
+        output: ae::Output::Linear,
+        epochs: 8,
+        batch: 4,
+        learning_rate: 1e-2,
+        ..ae::Config::credit_card_tutorial()
+    };
+    config.network = ae::NetworkConfig::Dense {
+        widths: vec![8, 3],
+        batch_norm: false,
+        encoder: ae::Hidden::Silu,
+        code: ae::Hidden::Linear,
+        decoder: ae::Hidden::Tanh,
+    };
+    config
 }
 
 #[test]
 fn ae_of_tables() -> Result<()> {
+    check(&Case { config: ae_of_nine_features(), shape: 9.into(), falling: "reconstruction" })
+}
+
+#[test]
+fn ae_denoising_with_every_corruption_and_score() -> Result<()> {
+    let corruptions = [
+        ae::Corruption::Gaussian { sigma: 0.05 },
+        ae::Corruption::SaltAndPepper { p: 0.05, low: -1.0, high: 1.0 },
+        ae::Corruption::Masking { p: 0.05 },
+    ];
+    let scores = [ae::Score::Scaled {}, ae::Score::LogScaled {}, ae::Score::Latent {}];
+    for (corruption, score) in corruptions.into_iter().zip(scores) {
+        let variant = ae::Variant::Denoising { corruption };
+        let schedule = ae::Schedule::Cosine;
+        let config = ae::Config { variant, score, schedule, ..ae_of_nine_features() };
+        check(&Case { config, shape: 9.into(), falling: "reconstruction" })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn ae_convolutional_by_structural_similarity() -> Result<()> {
+    let network = ae::NetworkConfig::Convolutional { channels: vec![4, 6], code: 4, batch_norm: false };
+    let loss = ae::Loss::Ssim { range: 2.0 };
     let config = ae::Config {
-        widths: vec![8, 3],
-        batch_norm: false,
-        output: ae::Output::Linear,
-        epochs: 8,
-        batch: 4,
-        ..ae::Config::tutorial()
+        network,
+        loss,
+        epochs: 10,
+        batch: 8,
+        learning_rate: 1e-2,
+        ..ae::Config::convolutional()
     };
-    check(&Case { config, shape: 9.into(), falling: "reconstruction" })
+    check(&Case { config, shape: (2, 12, 16).into(), falling: "reconstruction" })
+}
+
+#[test]
+fn ae_pooled() -> Result<()> {
+    let network = ae::NetworkConfig::Pooled { channels: [4, 6], pool: 4, hidden: 12, code: 4 };
+    let config = ae::Config {
+        network,
+        loss: ae::Loss::L1 {},
+        epochs: 8,
+        batch: 8,
+        learning_rate: 1e-2,
+        ..ae::Config::pooled()
+    };
+    check(&Case { config, shape: (1, 16, 20).into(), falling: "reconstruction" })
+}
+
+#[test]
+fn ae_variational() -> Result<()> {
+    let network = ae::NetworkConfig::Convolutional { channels: vec![4, 6], code: 3, batch_norm: true };
+    let config = ae::Config { network, epochs: 8, batch: 8, ..ae::Config::variational() };
+    check(&Case { config, shape: (1, 8, 12).into(), falling: "elbo" })?;
+    let variant = ae::Variant::Variational { sigma: 0.2, beta: 0.5 };
+    let config = ae::Config { variant, score: ae::Score::Elbo {}, ..ae_of_nine_features() };
+    check(&Case { config, shape: 9.into(), falling: "elbo" })
+}
+
+#[test]
+fn cnn() -> Result<()> {
+    for balance in [cnn::Balance::None, cnn::Balance::ClassWeights, cnn::Balance::Oversampling] {
+        let config = cnn::Config {
+            channels: vec![3, 4],
+            pool: 2,
+            hidden: 6,
+            balance,
+            epochs: 6,
+            batch: 8,
+            learning_rate: 1e-2,
+            ..cnn::Config::published()
+        };
+        check(&Case { config, shape: (2, 10, 12).into(), falling: "cross_entropy" })?;
+    }
+    Ok(())
 }

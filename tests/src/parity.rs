@@ -3,7 +3,8 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
-use flicker_core::{Config as _, Detector as _, Result, Rng, State, Weights};
+use flicker_core::data::Samples;
+use flicker_core::{Config as _, Detector as _, Result, Rng, SampleShape, State, Weights};
 
 /// Loads a fixture.
 fn fixture(bytes: &[u8]) -> Result<State> {
@@ -99,7 +100,8 @@ fn ganomaly_ten_steps_and_scores() -> Result<()> {
 }
 
 fn ae_from(fixture: &State) -> Result<ae::Autoencoder> {
-    let config = ae::Config { widths: vec![8, 5, 3], batch: 6, ..ae::Config::tutorial() };
+    let network = ae::NetworkConfig::tutorial(&[8, 5, 3]);
+    let config = ae::Config { network, batch: 6, ..ae::Config::tutorial() };
     let model = config.build(12.into(), Rng::new(0), &Device::Cpu)?;
     model.weights().restore("fixture", &fixture.part("weights"))?;
     Ok(model)
@@ -109,8 +111,7 @@ fn ae_from(fixture: &State) -> Result<ae::Autoencoder> {
 fn ae_gradients() -> Result<()> {
     let fixture = fixture(include_bytes!("../fixtures/ae/ae.safetensors"))?;
     let model = ae_from(&fixture)?;
-    let xs = fixture.require("x")?;
-    let loss = ae::loss(&model, xs)?;
+    let loss = ae::StepLosses::on(&model, fixture.require("x")?, &Rng::new(0))?.total;
     check_gradients("", model.weights(), &loss.backward()?, &fixture)
 }
 
@@ -122,9 +123,154 @@ fn ae_ten_steps_and_scores() -> Result<()> {
     let xs = fixture.require("x")?;
     let mut losses = Vec::new();
     for _ in 0..10 {
-        losses.push(ae::step(&model, &mut optimizer, xs)?.to_scalar::<f32>()?);
+        losses.push(ae::step(&model, &mut optimizer, xs, &Rng::new(0))?.total.to_scalar::<f32>()?);
     }
     check_close("losses", &Tensor::from_vec(losses, 10, &Device::Cpu)?, fixture.require("losses")?, 1e-4)?;
     let scores = model.score(xs, &Rng::new(0))?.total;
     check_close("scores", &Tensor::from_vec(scores, 6, &Device::Cpu)?, fixture.require("scores")?, 1e-3)
+}
+
+/// One of the models of `make_variants.py`: forward pass, one step's gradients, ten steps' losses. `noise` says that what a step is
+/// given is the codes' noise, not the network's input.
+fn ae_variant(
+    name: &str,
+    config: &ae::Config,
+    shape: SampleShape,
+    noise: bool,
+) -> Result<(ae::Autoencoder, State)> {
+    use flicker_core::nn::Mode;
+    use flicker_core::optim::Optimizer;
+    let fixture = fixture(include_bytes!("../fixtures/ae/variants.safetensors"))?.part(name);
+    let model = config.build(shape, Rng::new(0), &Device::Cpu)?;
+    let weights = fixture.part("weights");
+    let start = || -> Result<()> {
+        let mut state = model.weights().state()?;
+        weights.iter().for_each(|(name, tensor)| state.put(name.clone(), tensor.clone()));
+        model.weights().restore("fixture", &state)
+    };
+    start()?;
+    let (xs, given) = (fixture.require("x")?, fixture.require("given")?);
+    let code = model.network().encode(xs, Mode::Training)?.mean;
+    check_close("x_hat", &model.network().decode(&code, Mode::Training)?, fixture.require("x_hat")?, 1e-5)?;
+    start()?;
+    let mut optimizer = model.optimizer()?;
+    let mut losses = Vec::new();
+    for step in 0..10 {
+        let (input, noise) = if noise { (xs, Some(given)) } else { (given, None) };
+        let loss = ae::StepLosses::given(&model, xs, input, noise)?.total;
+        let grads = loss.backward()?;
+        if step == 0 {
+            check_gradients("", model.weights(), &grads, &fixture)?;
+        }
+        optimizer.step(&grads)?;
+        losses.push(loss.to_scalar::<f32>()?);
+    }
+    check_close("losses", &Tensor::from_vec(losses, 10, &Device::Cpu)?, fixture.require("losses")?, 1e-4)?;
+    Ok((model, fixture))
+}
+
+#[track_caller]
+fn check_scores(model: &ae::Autoencoder, fixture: &State, expected: &str) -> Result<()> {
+    let found = model.score(fixture.require("x")?, &Rng::new(0))?.total;
+    let found = Tensor::from_vec(found.clone(), found.len(), &Device::Cpu)?;
+    check_close(expected, &found, fixture.require(expected)?, 1e-3)
+}
+
+#[test]
+fn ae_variational() -> Result<()> {
+    let network = ae::NetworkConfig::Convolutional { channels: vec![3, 4], code: 3, batch_norm: true };
+    let variant = ae::Variant::Variational { sigma: 0.5, beta: 0.7 };
+    let config =
+        ae::Config { network, variant, learning_rate: 1e-2, weight_decay: 0.0, ..ae::Config::variational() };
+    let (model, fixture) = ae_variant("variational", &config, (1, 8, 12).into(), true)?;
+    check_scores(&model, &fixture, "scores")
+}
+
+#[test]
+fn ae_pooled_denoising() -> Result<()> {
+    let network = ae::NetworkConfig::Pooled { channels: [3, 4], pool: 4, hidden: 8, code: 5 };
+    let loss = ae::Loss::L1 {};
+    let config = ae::Config { network, loss, learning_rate: 1e-2, weight_decay: 0.0, ..ae::Config::pooled() };
+    let (model, fixture) = ae_variant("pooled", &config, (2, 16, 20).into(), false)?;
+    check_scores(&model, &fixture, "scores")
+}
+
+#[test]
+fn ae_structural_similarity() -> Result<()> {
+    let network = ae::NetworkConfig::Convolutional { channels: vec![3, 4], code: 5, batch_norm: false };
+    let loss = ae::Loss::Ssim { range: 2.0 };
+    let config =
+        ae::Config { network, loss, learning_rate: 1e-2, weight_decay: 0.0, ..ae::Config::convolutional() };
+    let (model, fixture) = ae_variant("similarity", &config, (2, 12, 16).into(), false)?;
+    check_scores(&model, &fixture, "scores")
+}
+
+#[test]
+fn ae_of_tables_and_its_scores() -> Result<()> {
+    let network = ae::NetworkConfig::Dense {
+        widths: vec![6, 4],
+        batch_norm: false,
+        encoder: ae::Hidden::Tanh,
+        code: ae::Hidden::Linear,
+        decoder: ae::Hidden::Tanh,
+    };
+    let scores = [
+        (ae::Score::Latent {}, "scores"),
+        (ae::Score::Scaled {}, "scaled"),
+        (ae::Score::LogScaled {}, "log_scaled"),
+    ];
+    for (score, expected) in scores {
+        let config = ae::Config {
+            network: network.clone(),
+            variant: ae::Variant::Plain {},
+            score,
+            learning_rate: 1e-2,
+            ..ae::Config::table()
+        };
+        let (model, mut fixture) = ae_variant("table", &config, 9.into(), false)?;
+        let rows = fixture.require("x")?.flatten_all()?.to_vec1::<f32>()?;
+        model.fit_statistics(&Samples::new(9, rows)?)?;
+        if expected != "scores" {
+            let bytes = include_bytes!("../fixtures/ae/variants.safetensors");
+            let all = State::from_bytes("fixture", bytes, &Device::Cpu)?.0;
+            fixture.put(expected, all.require(&format!("table.{expected}"))?.clone());
+        }
+        check_scores(&model, &fixture, expected)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn cnn() -> Result<()> {
+    use flicker_core::optim::Optimizer;
+    let fixture = fixture(include_bytes!("../fixtures/cnn/cnn.safetensors"))?;
+    let config = cnn::Config {
+        channels: vec![3, 4],
+        pool: 2,
+        hidden: 6,
+        learning_rate: 1e-2,
+        ..cnn::Config::published()
+    };
+    let model = config.build((2, 11, 14).into(), Rng::new(0), &Device::Cpu)?;
+    model.weights().restore("fixture", &fixture.part("weights"))?;
+    let (xs, weights) = (fixture.require("x")?, fixture.require("class_weights")?);
+    let labels = fixture.require("labels")?.to_dtype(candle_core::DType::U32)?;
+    check_close("outputs", &model.network().forward(xs)?, fixture.require("outputs")?, 1e-5)?;
+    let mut optimizer = model.optimizer()?;
+    let mut losses = Vec::new();
+    for step in 0..10 {
+        let loss = cnn::loss(&model, xs, &labels, (step % 2 == 0).then_some(weights))?;
+        let grads = loss.backward()?;
+        if step == 0 {
+            check_gradients("", model.weights(), &grads, &fixture)?;
+        }
+        optimizer.step(&grads)?;
+        losses.push(loss.to_scalar::<f32>()?);
+    }
+    check_close("losses", &Tensor::from_vec(losses, 10, &Device::Cpu)?, fixture.require("losses")?, 1e-4)?;
+    let scores = model.score(xs, &Rng::new(0))?;
+    for (name, found) in [("scores", scores.total), ("logits", scores.parts[0].1.clone())] {
+        check_close(name, &Tensor::from_vec(found, 5, &Device::Cpu)?, fixture.require(name)?, 1e-3)?;
+    }
+    Ok(())
 }

@@ -1,32 +1,35 @@
-//! The model: one network, one loss, one optimizer, and the reconstruction error as the score.
+//! The model: one network, one optimizer, and what its scores need.
 
-use crate::{Config, Dense};
+use crate::score::{Statistics, score};
+use crate::training::Descent;
+use crate::{Config, Network};
 use candle_core::{Device, Tensor};
-use flicker_core::losses::mse;
-use flicker_core::nn::Mode;
-use flicker_core::optim::{Adam, AdamConfig, Optimizer};
-use flicker_core::run::{Batch, Losses, Phase, Run, Training, Watched};
-use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, State, TrainSet, Weights};
+use flicker_core::data::Source;
+use flicker_core::optim::{Adam, AdamConfig};
+use flicker_core::run::{Phase, Run};
+use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
 
 /// An autoencoder for samples of one shape.
 #[derive(Debug)]
 pub struct Autoencoder {
     config: Config,
     /// Trained, with gradients.
-    network: Dense,
+    network: Network,
     /// On the same weights, without gradients.
-    frozen: Dense,
+    frozen: Network,
+    statistics: Statistics,
     weights: Weights,
     shape: SampleShape,
 }
 
 impl Autoencoder {
     pub(crate) fn new(config: Config, shape: SampleShape, rng: Rng, device: &Device) -> Result<Self> {
-        config.check()?;
+        config.check(shape)?;
         let weights = Weights::new(rng, device);
-        let network = Dense::new(&config, shape.elements(), &weights.builder())?;
-        let frozen = Dense::new(&config, shape.elements(), &weights.frozen_builder())?;
-        let model = Self { config, network, frozen, weights, shape };
+        let network = Network::new(&config, shape, &weights.builder())?;
+        let frozen = Network::new(&config, shape, &weights.frozen_builder())?;
+        let statistics = Statistics::new(&config, shape, &weights.builder())?;
+        let model = Self { config, network, frozen, statistics, weights, shape };
         model.optimizer()?; // refuses what Adam cannot work with, before any data is read
         Ok(model)
     }
@@ -37,86 +40,56 @@ impl Autoencoder {
     /// If the learning rate cannot work.
     pub fn optimizer(&self) -> Result<Adam> {
         let config = AdamConfig {
-            learning_rate: self.config.learning_rate,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
             weight_decay: self.config.weight_decay,
+            ..AdamConfig::new(self.config.learning_rate)
         };
         Adam::new(self.weights.vars(""), config)
     }
-}
 
-/// The mean squared error of the reconstruction of `xs`, on the graph, with batch statistics in the norms.
-///
-/// # Errors
-/// If the shape is not the model's.
-pub fn loss(model: &Autoencoder, xs: &Tensor) -> Result<Tensor> {
-    let xs = xs.flatten_from(1)?; // (B, F)
-    mse(&model.network.forward(&xs, Mode::Training)?, &xs)
-}
+    /// Fits what the score needs to know of normal samples (see [`Score`](crate::Score)) on `normal`, by the weights as they are.
+    /// [`Detector::fit`] ends with it; alone it takes a trained model to new normals.
+    ///
+    /// # Errors
+    /// If a sample cannot be read or has another shape.
+    pub fn fit_statistics(&self, normal: &dyn Source) -> Result<()> {
+        self.statistics.fit(&self.frozen, normal)
+    }
 
-/// One step: the loss on `xs` and one update. Answers with the loss before the update.
-///
-/// # Errors
-/// If the shape is not the model's.
-pub fn step(model: &Autoencoder, optimizer: &mut Adam, xs: &Tensor) -> Result<Tensor> {
-    let loss = loss(model, xs)?;
-    optimizer.step(&loss.backward()?)?;
-    Ok(loss)
+    /// Its numbers.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The network, with gradients.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The network on the same weights, without gradients.
+    pub(crate) fn frozen(&self) -> &Network {
+        &self.frozen
+    }
 }
 
 impl Detector for Autoencoder {
     fn fit(&mut self, train: &TrainSet, run: &mut Run<'_>) -> Result<()> {
         let phase = Phase { name: "autoencoder", epochs: self.config.epochs, batch: self.config.batch };
-        let optimizer = self.optimizer()?;
-        run.train(&phase, train.normal.as_ref(), train, &mut Descent { model: self, optimizer })
+        let steps = phase.epochs * (train.normal.len() / phase.batch);
+        run.train(&phase, train.normal.as_ref(), train, &mut Descent::new(self, steps)?)?;
+        self.fit_statistics(train.normal.as_ref())
     }
 
-    /// The mean over the sample of `(x - x̂)²`; the map is the same before the mean (over channels only).
+    /// As [`Score`](crate::Score) says; the map is the score of each value, averaged over channels.
     fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
         let expected = self.shape.batch_dims(xs.dims().first().copied().unwrap_or(0));
         if xs.dims() != expected {
             let (expected, found) = (format!("{expected:?}"), format!("{:?}", xs.dims()));
             return Err(Error::Shape { what: "samples to score".into(), expected, found });
         }
-        let x_hat = self.frozen.forward(&xs.flatten_from(1)?, Mode::Evaluation)?.reshape(xs.shape())?;
-        let residual = (xs - &x_hat)?.sqr()?;
-        let total = residual.flatten_from(1)?.mean(1)?.to_vec1::<f32>()?;
-        let map = if residual.rank() == 4 { residual.mean_keepdim(1)? } else { residual };
-        Ok(Scores { total, parts: Vec::new(), reconstruction: Some(x_hat), map: Some(map) })
+        score(&self.config, &self.frozen, &self.statistics, xs)
     }
 
     fn weights(&self) -> &Weights {
         &self.weights
-    }
-}
-
-/// A model under training.
-struct Descent<'a> {
-    model: &'a Autoencoder,
-    optimizer: Adam,
-}
-
-impl Training for Descent<'_> {
-    fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        state.put_all("weights", self.model.weights.state()?);
-        state.put_all("adam", self.optimizer.state()?);
-        Ok(state)
-    }
-
-    fn restore(&mut self, state: &State) -> Result<()> {
-        self.model.weights.restore("checkpoint", &state.part("weights"))?;
-        self.optimizer.restore(&state.part("adam"))
-    }
-
-    fn step(&mut self, batch: &Batch, _: &Rng) -> Result<Losses> {
-        Losses::of([("reconstruction", &step(self.model, &mut self.optimizer, &batch.xs)?)])
-    }
-
-    fn watch(&mut self, xs: &Tensor, rng: &Rng) -> Result<Option<Watched>> {
-        let scores = self.model.score(xs, rng)?;
-        Ok(Some(Watched { losses: scores.total, reconstruction: scores.reconstruction }))
     }
 }

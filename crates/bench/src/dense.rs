@@ -33,7 +33,9 @@ pub(crate) fn family(batch: usize, device: &Device) -> Result<Workload> {
     // The norm before the first layer has parameters, so that layer's gradient by its input is needed.
     let mut first = Products::default();
     first.linear(batch, WIDTHS[0], WIDTHS[1]);
-    Ok(Workload::new(Some(flops(batch) + first.all()), move || ae::step(&model, &mut optimizer, &xs)))
+    Ok(Workload::new(Some(flops(batch) + first.all()), move || {
+        Ok(ae::step(&model, &mut optimizer, &xs, &Rng::new(0))?.total)
+    }))
 }
 
 /// A step of the autoencoder with a norm after every hidden layer.

@@ -2,9 +2,9 @@
 
 use crate::compare::{Precision, Row, error, largest};
 use candle_core::Device;
-use flicker_core::data::Samples;
+use flicker_core::data::{Samples, Source, Subset};
 use flicker_core::run::{Checkpoint, Event, Every, Monitor, Run};
-use flicker_core::{Config, Detector, Result, Rng, SampleShape, State, Stop, TrainSet};
+use flicker_core::{Config, Detector, Result, Rng, SampleShape, State, Stop, Supervision, TrainSet};
 use std::sync::Arc;
 
 /// Samples in the one batch of an epoch, and epochs: so many steps.
@@ -16,7 +16,15 @@ pub(crate) fn check(precision: &Precision) -> anyhow::Result<Vec<Row>> {
     let ae = ae::Config { epochs: STEPS, batch: BATCH, ..ae::Config::steady() };
     let ganomaly =
         ganomaly::Config { features: 16, epochs: STEPS, batch: BATCH, ..ganomaly::Config::paper() };
+    let conv = ae::Config { epochs: STEPS, batch: BATCH, ..ae::Config::variational() };
+    let pooled = ae::Config { epochs: STEPS, batch: BATCH, ..ae::Config::pooled() };
+    let table = ae::Config { epochs: STEPS, batch: BATCH, ..ae::Config::table() };
+    let cnn = cnn::Config { epochs: STEPS, batch: BATCH, ..cnn::Config::published() };
     let mut rows = family(precision, &ae, 784.into())?;
+    rows.extend(family(precision, &conv, (1, 28, 28).into())?);
+    rows.extend(family(precision, &pooled, (3, 32, 32).into())?);
+    rows.extend(family(precision, &table, 29.into())?);
+    rows.extend(family(precision, &cnn, (3, 64, 64).into())?);
     rows.extend(family(precision, &ganomaly, (1, 32, 32).into())?);
     Ok(rows)
 }
@@ -68,10 +76,21 @@ fn train<C: Config>(config: &C, shape: SampleShape, device: &Device) -> Result<T
     let mut model = config.build(shape, Rng::new(2), device)?;
     let every = Every { checkpoint: Some(1), ..Every::default() };
     let mut run = Run::new(Rng::new(3), device, &mut listener).keeping(every);
-    model.fit(&TrainSet::of_normal(Arc::new(samples)), &mut run)?;
+    model.fit(&train_set::<C>(samples)?, &mut run)?;
     let xs = Rng::new(4).randn_samples(8, shape, device)?;
     let scores = model.score(&xs, &Rng::new(5))?.total;
     Ok(Trained { losses: listener.losses, first: listener.first.unwrap_or_default(), scores })
+}
+
+/// One batch: normals alone, or half of them labelled as abnormal for a supervised family.
+fn train_set<C: Config>(samples: Samples) -> Result<TrainSet> {
+    let samples: Arc<dyn Source> = Arc::new(samples);
+    if C::FAMILY.supervision != Supervision::Supervised {
+        return Ok(TrainSet::of_normal(samples));
+    }
+    let half = |range: std::ops::Range<usize>| Subset::new(samples.clone(), range.collect());
+    let normal = TrainSet::of_normal(Arc::new(half(0..BATCH / 2)?));
+    Ok(TrainSet { abnormal: Some(Arc::new(half(BATCH / 2..BATCH)?)), ..normal })
 }
 
 /// The largest error of the tensors whose names are `wanted`; a tensor that one side lacks is infinitely far.

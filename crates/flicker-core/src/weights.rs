@@ -52,7 +52,7 @@ impl Weights {
     }
 
     /// The trained variables whose names start with `prefix` (all of them for `""`), in the order of the names. Running
-    /// statistics are not among them.
+    /// statistics, and whatever is named `statistics.…`, are not among them.
     pub fn vars(&self, prefix: &str) -> Vec<(String, Var)> {
         let vars = self.lock();
         let trained = vars.iter().filter(|(name, _)| name.starts_with(prefix) && !is_statistic(name));
@@ -148,9 +148,9 @@ impl Weights {
     }
 }
 
-/// Running statistics are saved with the weights but not trained.
+/// Running statistics, and those that a family keeps under `statistics.`, are saved with the weights but not trained.
 fn is_statistic(name: &str) -> bool {
-    name.ends_with(".running_mean") || name.ends_with(".running_var")
+    name.ends_with(".running_mean") || name.ends_with(".running_var") || name.starts_with("statistics.")
 }
 
 /// The initial values of a variable (formulas as in `torch.nn.init`).

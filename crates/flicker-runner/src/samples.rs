@@ -5,8 +5,8 @@ use crate::datasets::{FileFacts, Located};
 use flicker_core::data::csv::Column;
 use flicker_core::data::folder::{Layout, Options};
 use flicker_core::data::{
-    Concat, Corrupted, Corruption, Dataset, Limits, Masks, NoiseImages, Prepare, Protocol, Samples, Source,
-    Split, SplitConfig, Subset,
+    Concat, Corrupted, Corruption, Dataset, Limits, Masks, NoiseImages, Prepare, Protocol, Samples, Scale,
+    Scaler, Source, Split, SplitConfig, Subset,
 };
 use flicker_core::{Rng, SampleShape, TrainSet};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,10 @@ pub(crate) struct DataConfig {
     /// Columns of a table that are not read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<Column>,
+    /// Whether the class of a table's row is read as its last feature too. A fault, and never of use but to show what a
+    /// published one does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leak_label: bool,
     /// Who is normal.
     pub protocol: Protocol,
     /// Who trains, validates and tests.
@@ -39,6 +43,9 @@ pub(crate) struct DataConfig {
     /// Size and range of images; tables have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare: Option<Prepare>,
+    /// How a table's columns are scaled, by the numbers of its training normals; as they are when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
     /// Made abnormal sets that join the test, each under its own class.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made: Vec<Made>,
@@ -74,6 +81,8 @@ pub(crate) struct RunData {
     pub shape: SampleShape,
     /// How images were prepared, to undo it for pictures.
     pub prepare: Prepare,
+    /// How a table's columns were scaled: what `scale.json` says.
+    pub scaler: Option<Scaler>,
     /// What `data.json` says.
     pub facts: DataFacts,
 }
@@ -109,6 +118,9 @@ pub(crate) struct DataFacts {
     pub n_abnormal: usize,
     /// Samples left out because a twin of theirs stands elsewhere.
     pub n_left_out: usize,
+    /// Abnormal samples that train with their label; supervised families alone look at them.
+    #[serde(default)]
+    pub n_labelled_abnormal: usize,
     pub shape: String,
     pub classes: Vec<String>,
 }
@@ -117,8 +129,10 @@ pub(crate) struct DataFacts {
 pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunData, Failure> {
     let prepare = config.prepare.unwrap_or(Prepare::KEEP);
     let (dataset, located) = locate(config, prepare, root)?;
+    let dataset = if config.leak_label { dataset.with_label_as_feature()? } else { dataset };
     let split = config.protocol.split(&dataset, &config.split, rng)?;
     let prepared = dataset.prepared(prepare)?;
+    let (prepared, scaler) = scaled(config, prepared, &split)?;
     let made = make(config, &prepared, &split, prepare, rng)?;
     let validation = labelled(&prepared, &split.validation, &vec![false; split.validation.len()])?;
     let train = TrainSet {
@@ -132,7 +146,19 @@ pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunDat
     };
     let test = with_made(labelled(&prepared, &split.test, &split.test_abnormal)?, made.test)?;
     let facts = facts(config, &located, &prepared, &split, &test);
-    Ok(RunData { train, validation, test, shape: prepared.shape(), prepare, facts })
+    Ok(RunData { train, validation, test, shape: prepared.shape(), prepare, scaler, facts })
+}
+
+/// The data set with its columns on the scale of the normals that train, and that scale.
+fn scaled(
+    config: &DataConfig,
+    dataset: Dataset,
+    split: &Split,
+) -> Result<(Dataset, Option<Scaler>), Failure> {
+    let Some(scale) = &config.scale else { return Ok((dataset, None)) };
+    let train = Subset::new(dataset.source().clone(), split.train.clone())?;
+    let scaler = scale.fit(&train, dataset.columns())?;
+    Ok((dataset.scaled(&scaler)?, Some(scaler)))
 }
 
 /// The data set that is asked for. Images of a folder come in their new size.
@@ -176,6 +202,7 @@ fn facts(
         n_test: test.abnormal.len(),
         n_abnormal: test.abnormal.iter().filter(|&&abnormal| abnormal).count(),
         n_left_out: split.left_out.len(),
+        n_labelled_abnormal: split.train_abnormal.len(),
         shape: dataset.shape().to_string(),
         classes: test.classes.clone(),
     }

@@ -14,7 +14,7 @@ use crate::{Failure, report, say};
 use candle_core::Device;
 use clap::Parser;
 use flicker_core::run::{Checkpoint, Every, Run};
-use flicker_core::{Config, Detector, Error, Rng};
+use flicker_core::{Config, Detector, Error, Family, Rng, Supervision};
 use serde::Serialize;
 use serde_json::json;
 use std::path::PathBuf;
@@ -53,6 +53,7 @@ fn run<C: Config>(args: &Args, default: &str, threads: usize) -> Result<(), Fail
     }
     let rng = Rng::new(job.seed);
     let data = samples::read(&experiment.data, &root, &rng.fork("data"))?;
+    require_labels(C::FAMILY, &data)?;
     let mut model = experiment.config.build(data.shape, rng.fork("weights"), &job.device)?;
     if !args.quiet {
         introduce(&data, &model, &job);
@@ -88,6 +89,15 @@ fn to_toml(value: &impl Serialize) -> Result<String, Failure> {
     toml::to_string(value).map_err(|error| Failure::Failed(format!("config.toml: {error}")))
 }
 
+/// A supervised family needs abnormal samples with their label.
+fn require_labels(family: Family, data: &RunData) -> Result<(), Failure> {
+    if family.supervision != Supervision::Supervised || data.train.abnormal.is_some() {
+        return Ok(());
+    }
+    let problem = "is supervised and needs labelled abnormal samples to train with; say what share of them by `data.split.labelled_abnormal`";
+    Err(Failure::usage(format!("{} {problem}", family.name)))
+}
+
 fn introduce(data: &RunData, model: &dyn Detector, job: &Job) {
     let facts = &data.facts;
     say(&format!("data: {} from {}; {}", facts.name, facts.origin, facts.protocol));
@@ -95,6 +105,9 @@ fn introduce(data: &RunData, model: &dyn Detector, job: &Job) {
         "      {} normals to train, {} to set the threshold, {} to test ({} abnormal), each a {}",
         facts.n_train, facts.n_validation, facts.n_test, facts.n_abnormal, facts.shape
     ));
+    if facts.n_labelled_abnormal > 0 {
+        say(&format!("      {} abnormal ones train with their label", facts.n_labelled_abnormal));
+    }
     let parameters = model.weights().n_parameters();
     say(&format!("model: {parameters} parameters; seed {}, {} threads", job.seed, job.threads));
 }
@@ -130,7 +143,8 @@ fn open_folder<C: Config>(
         let folder = Folder::create(args.out.as_deref(), &experiment.name, job.seed)?;
         let begun = folder
             .write("config.toml", record.as_bytes())
-            .and_then(|()| folder.write_json("data.json", &data.facts));
+            .and_then(|()| folder.write_json("data.json", &data.facts))
+            .and_then(|()| data.scaler.iter().try_for_each(|scaler| folder.write_json("scale.json", scaler)));
         // Half of the description is no run folder: neither a new run nor --resume could use it.
         return match begun {
             Ok(()) => Ok((folder, None)),

@@ -173,7 +173,7 @@ impl<'a> Table<'a> {
 }
 
 impl Column {
-    fn position(&self, origin: &str, names: &[String]) -> Result<usize> {
+    pub(super) fn position(&self, origin: &str, names: &[String]) -> Result<usize> {
         let found = match self {
             Self::Position(position) => Some(*position).filter(|&position| position < names.len()),
             Self::Name(name) => names.iter().position(|known| known == name),

@@ -1,6 +1,6 @@
 //! A source with its classes.
 
-use super::{Masks, Prepare, Source};
+use super::{Masks, Prepare, Scaler, Source};
 use crate::{Error, Result, SampleShape};
 use std::sync::Arc;
 
@@ -132,6 +132,39 @@ impl Dataset {
         Ok(Self { source: Arc::new(prepare.apply(self.source.clone())?), masks, ..self.clone() })
     }
 
+    /// The same rows, scaled.
+    ///
+    /// # Errors
+    /// As [`Scaler::apply`].
+    pub fn scaled(&self, scaler: &Scaler) -> Result<Self> {
+        Ok(Self { source: Arc::new(scaler.apply(self.source.clone())?), ..self.clone() })
+    }
+
+    /// The same rows with their class as one more feature, the last: the leak of a published experiment, to be shown as what
+    /// it is.
+    ///
+    /// # Errors
+    /// If the samples are no rows of a table, or one cannot be read.
+    pub fn with_label_as_feature(&self) -> Result<Self> {
+        let SampleShape::Table { features } = self.shape() else {
+            return Err(Error::data(
+                &self.name,
+                format!("labels join rows of a table, found a {}", self.shape()),
+            ));
+        };
+        let all: Vec<usize> = (0..self.len()).collect();
+        let rows = super::gather(self.source.as_ref(), &all)?;
+        let labels = self.labels.iter().map(|&label| label as f32);
+        let values =
+            rows.chunks(features).zip(labels).flat_map(|(row, label)| row.iter().copied().chain([label]));
+        let source = Arc::new(super::Samples::new(features + 1, values.collect())?);
+        let mut columns = self.columns.clone();
+        if !columns.is_empty() {
+            columns.push("label".into());
+        }
+        Ok(Self { source, columns, ..self.clone() })
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -223,6 +256,20 @@ mod tests {
         ] {
             assert_eq!(wrong.unwrap_err().to_string(), format!("d: {said}"));
         }
+    }
+
+    #[test]
+    fn a_label_joins_its_row() -> Result<()> {
+        let rows = Arc::new(Samples::new(2, vec![1.0, 2.0, 3.0, 4.0])?);
+        let classes = vec!["a".to_owned(), "b".into()];
+        let table = Dataset::new("t", rows, vec![0, 1], classes, vec![Part::Train; 2])?
+            .with_columns(vec!["x".into(), "y".into()])?
+            .with_label_as_feature()?;
+        let rows = Samples::collect(table.source().as_ref())?;
+        assert_eq!((rows.get(0), rows.get(1)), (Some(&[1.0, 2.0, 0.0][..]), Some(&[3.0, 4.0, 1.0][..])));
+        assert_eq!(table.columns(), ["x", "y", "label"]);
+        assert!(build(vec![0; 3], &["a"], 3)?.with_label_as_feature().is_err());
+        Ok(())
     }
 
     #[test]

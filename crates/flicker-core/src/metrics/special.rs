@@ -11,6 +11,23 @@ pub(crate) fn normal_two_sided(z: f64) -> f64 {
     libm::erfc(z.abs() / SQRT_2)
 }
 
+/// The quantile of the standard normal distribution, by bisection; infinite at 0 and 1.
+pub(crate) fn normal_quantile(probability: f64) -> f64 {
+    if probability <= 0.0 || probability >= 1.0 {
+        return if probability <= 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
+    }
+    let (mut low, mut high) = (-40.0, 40.0);
+    for _ in 0..100 {
+        let middle = f64::midpoint(low, high);
+        if libm::erfc(-middle / SQRT_2) / 2.0 < probability {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    f64::midpoint(low, high)
+}
+
 /// The regularised incomplete beta function, the distribution function of Beta(a, b) at x (section 8.17), by its
 /// continued fraction (8.17.22).
 pub(crate) fn beta_cdf(a: f64, b: f64, x: f64) -> f64 {

@@ -9,7 +9,7 @@ mod linear;
 mod norm;
 
 pub use conv::{Conv2d, ConvTranspose2d};
-pub use flicker_kernels::{Activation, ConvSpec};
+pub use flicker_kernels::{Activation, ConvSpec, Window};
 pub use init::{dcgan_norm, dcgan_weight, torch_default};
 pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm, Mode};
@@ -20,4 +20,12 @@ pub use norm::{BatchNorm, GroupNorm, LayerNorm, Mode};
 /// If the type of the numbers is unknown to the kernels.
 pub fn activate(xs: &candle_core::Tensor, activation: Activation) -> crate::Result<candle_core::Tensor> {
     Ok(flicker_kernels::activate(xs, activation)?)
+}
+
+/// The largest value of each window: `(B, C, H, W)` to `(B, C, H', W')`. A rest at the lower and right edge is left out.
+///
+/// # Errors
+/// If the window does not fit the images.
+pub fn max_pool2d(xs: &candle_core::Tensor, window: Window) -> crate::Result<candle_core::Tensor> {
+    Ok(flicker_kernels::max_pool2d(xs, window)?)
 }
