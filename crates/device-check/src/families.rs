@@ -16,8 +16,18 @@ pub(crate) fn check(precision: &Precision) -> anyhow::Result<Vec<Row>> {
     let ae = ae::Config { epochs: STEPS, batch: BATCH, ..ae::Config::steady() };
     let ganomaly =
         ganomaly::Config { features: 16, epochs: STEPS, batch: BATCH, ..ganomaly::Config::paper() };
+    let anogan = anogan::Config { epochs: STEPS, batch: BATCH, search_steps: 3, ..anogan::Config::egbad() };
+    let fanogan = fanogan::Config {
+        networks: fanogan::Architecture::Residual { features: 8 },
+        epochs: STEPS,
+        batch: BATCH,
+        encoder_epochs: 1,
+        ..fanogan::Config::paper()
+    };
     let mut rows = family(precision, &ae, 784.into())?;
     rows.extend(family(precision, &ganomaly, (1, 32, 32).into())?);
+    rows.extend(family(precision, &anogan, (1, 28, 28).into())?);
+    rows.extend(family(precision, &fanogan, (1, 32, 32).into())?);
     Ok(rows)
 }
 

@@ -212,3 +212,6 @@ fn batch_of(xs: &Tensor, dims: &[usize]) -> Result<Vec<usize>> {
     all.extend(dims);
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,7 @@ mod screen;
 mod signals;
 pub mod tensorboard;
 mod train;
+mod weighting;
 
 pub use device::device;
 pub use failure::Failure;

@@ -8,6 +8,7 @@ mod gallery;
 mod repeat;
 mod result;
 mod training;
+mod weighting;
 
 use maud::{Markup, html};
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ pub(super) struct Charts {
     pub(super) distributions: Option<Chart>,
     pub(super) promise: Option<Chart>,
     pub(super) parts: Vec<Chart>,
+    pub(super) weighting: Option<Chart>,
     /// The charts of each phase, in order.
     pub(super) training: Vec<Vec<Chart>>,
 }
@@ -32,7 +34,7 @@ pub(super) struct Charts {
 /// The sections, in order.
 pub(super) fn all(folder: &Folder, charts: &Charts) -> Vec<Section> {
     let section = |id, title, body| Section { id, title, body };
-    vec![
+    let mut sections = vec![
         section("result", "Result", result::body(folder)),
         section("decision", "Decision", decision::body(folder, charts)),
         section("curves", "Curves", curves::body(folder, charts)),
@@ -40,7 +42,11 @@ pub(super) fn all(folder: &Folder, charts: &Charts) -> Vec<Section> {
         section("training", "Training", training::body(folder, charts)),
         section("data", "Data and configuration", data::body(folder)),
         section("repeat", "How to repeat", repeat::body(folder)),
-    ]
+    ];
+    if weighting::wanted(folder) {
+        sections.insert(3, section("weighting", "Parts weighed", weighting::body(folder, charts)));
+    }
+    sections
 }
 
 impl Charts {
@@ -48,6 +54,10 @@ impl Charts {
     pub(super) fn draw(folder: &Folder) -> Self {
         let mut charts = Self::default();
         charts.draw_scores(folder);
+        if let Some(rows) = folder.weighting.get().filter(|rows| !rows.is_empty()) {
+            let [first, second] = weighting::parts(folder);
+            charts.weighting = Some(charts::weighting([&first, &second], &weighting::lines(rows)));
+        }
         for phase in folder.log.get().map_or(&[][..], |log| &log.phases) {
             let mut drawn = charts::losses(&phase.name, &phase.losses);
             if !phase.watched.is_empty() {
@@ -70,7 +80,14 @@ impl Charts {
 
     /// Every chart.
     pub(super) fn all(&self) -> impl Iterator<Item = &Chart> {
-        let single = [&self.roc, &self.precision_recall, &self.histogram, &self.distributions, &self.promise];
+        let single = [
+            &self.roc,
+            &self.precision_recall,
+            &self.histogram,
+            &self.distributions,
+            &self.promise,
+            &self.weighting,
+        ];
         single.into_iter().flatten().chain(&self.parts).chain(self.training.iter().flatten())
     }
 
@@ -81,6 +98,7 @@ impl Charts {
             &mut self.histogram,
             &mut self.distributions,
             &mut self.promise,
+            &mut self.weighting,
         ];
         single.into_iter().flatten().chain(&mut self.parts).chain(self.training.iter_mut().flatten())
     }
