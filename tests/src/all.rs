@@ -4,4 +4,5 @@ mod conformance;
 mod experiments;
 mod full_disk;
 mod parity;
+mod parity_gan;
 mod programs;

@@ -178,8 +178,12 @@ impl Monitor for Stopper {
 }
 
 fn interrupted_training_ends_at_the_same_bytes<C: Config + Sync>(case: &Case<C>) -> Result<()> {
+    interrupted_after(case, &[1, 3])
+}
+
+fn interrupted_after<C: Config + Sync>(case: &Case<C>, stops: &[usize]) -> Result<()> {
     let whole = bits(&fitted(case, 0)?, case)?;
-    for stop_after in [1, 3] {
+    for &stop_after in stops {
         let mut stopper = Stopper { stop_after, ..Stopper::default() };
         let every = Every { checkpoint: Some(1), ..Every::default() };
         let stopped = build(case, 0)?
@@ -224,10 +228,11 @@ impl Monitor for Listener {
 fn a_loss_falls<C: Config + Sync>(case: &Case<C>) -> Result<()> {
     let mut listener = Listener::default();
     build(case, 0)?.fit(&set(case)?, &mut Run::new(Rng::new(0), &Device::Cpu, &mut listener))?;
-    let of = |epoch: &[(String, f64)]| {
-        epoch.iter().find(|(name, _)| name == case.falling).expect("the loss is told").1
-    };
-    let (first, last) = (of(&listener.epochs[0]), of(&listener.epochs[listener.epochs.len() - 1]));
+    // Of the phases that tell it: each has losses of its own.
+    let of =
+        |epoch: &Vec<(String, f64)>| epoch.iter().find(|(name, _)| name == case.falling).map(|told| told.1);
+    let told: Vec<f64> = listener.epochs.iter().filter_map(of).collect();
+    let (first, last) = (told[0], told[told.len() - 1]);
     assert!(last < 0.8 * first, "{} went from {first} to {last}", case.falling);
     Ok(())
 }
@@ -363,6 +368,68 @@ fn cnn() -> Result<()> {
             ..cnn::Config::published()
         };
         check(&Case { config, shape: (2, 10, 12).into(), falling: "cross_entropy" })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn anogan() -> Result<()> {
+    let config = anogan::Config {
+        networks: anogan::Architecture::Tutorial { generator: 16, discriminator: 2 },
+        latent: 4,
+        epochs: 6,
+        batch: 8,
+        learning_rate_discriminator: 4e-3,
+        encoder_epochs: 2,
+        encoder_features: 4,
+        search_steps: 20,
+        search_restarts: 2,
+        search_patience: 3,
+        search_bound: 3.0,
+        score: anogan::Scoring::Standardised,
+        ..anogan::Config::egbad()
+    };
+    let case = Case { config, shape: (1, 8, 8).into(), falling: "discriminator" };
+    check(&case)?;
+    interrupted_after(&case, &[24, 29]) // at the end of the game, and in the encoder's phase
+}
+
+#[test]
+fn fanogan() -> Result<()> {
+    let config = fanogan::Config {
+        networks: fanogan::Architecture::Convolutional { features: 4 },
+        latent: 4,
+        epochs: 6,
+        batch: 8,
+        n_critic: 3,
+        learning_rate: 1e-2,
+        encoder_epochs: 2,
+        score_standardised: true,
+        score_latent: 0.5,
+        ..fanogan::Config::paper()
+    };
+    let case = Case { config, shape: (1, 8, 8).into(), falling: "penalty" };
+    check(&case)?;
+    interrupted_after(&case, &[24, 29])
+}
+
+#[test]
+fn fanogan_dense_and_residual() -> Result<()> {
+    for networks in [
+        fanogan::Architecture::Dense { width: 4, norm_eps: 0.8 },
+        fanogan::Architecture::Residual { features: 2 },
+    ] {
+        let config = fanogan::Config {
+            networks,
+            latent: 4,
+            epochs: 8,
+            batch: 8,
+            learning_rate: 4e-3,
+            encoder_epochs: 2,
+            encoder_optimizer: fanogan::EncoderOptimizer::Adam,
+            ..fanogan::Config::paper()
+        };
+        check(&Case { config, shape: (1, 8, 8).into(), falling: "critic" })?;
     }
     Ok(())
 }

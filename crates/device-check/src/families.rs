@@ -20,12 +20,22 @@ pub(crate) fn check(precision: &Precision) -> anyhow::Result<Vec<Row>> {
     let pooled = ae::Config { epochs: STEPS, batch: BATCH, ..ae::Config::pooled() };
     let table = ae::Config { epochs: STEPS, batch: BATCH, ..ae::Config::table() };
     let cnn = cnn::Config { epochs: STEPS, batch: BATCH, ..cnn::Config::published() };
+    let anogan = anogan::Config { epochs: STEPS, batch: BATCH, search_steps: 3, ..anogan::Config::egbad() };
+    let fanogan = fanogan::Config {
+        networks: fanogan::Architecture::Residual { features: 8 },
+        epochs: STEPS,
+        batch: BATCH,
+        encoder_epochs: 1,
+        ..fanogan::Config::paper()
+    };
     let mut rows = family(precision, &ae, 784.into())?;
     rows.extend(family(precision, &conv, (1, 28, 28).into())?);
     rows.extend(family(precision, &pooled, (3, 32, 32).into())?);
     rows.extend(family(precision, &table, 29.into())?);
     rows.extend(family(precision, &cnn, (3, 64, 64).into())?);
     rows.extend(family(precision, &ganomaly, (1, 32, 32).into())?);
+    rows.extend(family(precision, &anogan, (1, 28, 28).into())?);
+    rows.extend(family(precision, &fanogan, (1, 32, 32).into())?);
     Ok(rows)
 }
 

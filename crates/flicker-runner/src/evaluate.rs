@@ -5,6 +5,7 @@ use crate::experiment::Decide;
 use crate::folder::Folder;
 use crate::pixels::{PixelsFile, TestMaps, ValidationMaps};
 use crate::samples::{RunData, TestSet};
+use crate::weighting::{Parts, both_classes};
 use candle_core::{Device, Tensor};
 use flicker_core::calibration::{Calibration, Decision};
 use flicker_core::data::{Source, chunks, prefetch};
@@ -26,7 +27,7 @@ const AHEAD: usize = 2;
 /// The scores of a set, and their parts.
 struct Scored {
     total: Vec<f32>,
-    parts: Vec<(&'static str, Vec<f32>)>,
+    parts: Parts,
 }
 
 /// What came out.
@@ -41,6 +42,8 @@ pub(crate) struct Evaluated {
     pub summary: Summary,
     /// Those of pixels, where the family gives maps and masks are known.
     pub pixels: Option<PixelsFile>,
+    /// The parts of the scores of the validation set and of the test set.
+    pub parts: [Parts; 2],
     /// Seconds of scoring.
     pub seconds: f64,
 }
@@ -58,6 +61,8 @@ pub(crate) struct MetricsFile<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pixels: Option<&'a PixelsFile>,
     pub nearest_corner: Option<NearestCorner>,
+    /// Precision, recall and F1 with either class as the positive one.
+    pub both_classes: Vec<BothClasses>,
     pub seed: u64,
     pub seconds: f64,
     pub seconds_train: f64,
@@ -92,6 +97,20 @@ pub(crate) struct NearestCorner {
     pub note: &'static str,
 }
 
+/// Precision, recall and F1 at one threshold, one class being the positive one.
+#[derive(Serialize)]
+pub(crate) struct BothClasses {
+    /// Which threshold.
+    pub at: &'static str,
+    /// The positive class.
+    pub positive: &'static str,
+    pub precision: f64,
+    pub recall: f64,
+    pub f1: f64,
+    /// Samples of that class.
+    pub n: usize,
+}
+
 /// Scores validation and test sets, sets the threshold by the former, judges by the latter, and writes `scores.csv`,
 /// `calibration.json`.
 pub(crate) fn evaluate(
@@ -123,7 +142,8 @@ pub(crate) fn evaluate(
     ];
     folder.write("scores.csv", &table(&sets)?)?;
     folder.write_json("calibration.json", &calibration)?;
-    Ok(Evaluated { scores: test.total, decisions, calibration, summary, pixels, seconds })
+    let parts = [validation.parts, test.parts];
+    Ok(Evaluated { scores: test.total, decisions, calibration, summary, pixels, parts, seconds })
 }
 
 fn bar(n: usize) -> ProgressBar {
@@ -238,4 +258,24 @@ pub(crate) fn nearest_corner(test: &TestSet, evaluated: &Evaluated) -> Option<Ne
         true_positive_rate: point.tpr,
         note: "chosen on the test labels: a report, not a threshold to use",
     })
+}
+
+/// Both classes as the positive one, at the calibrated threshold and, as sources report it, at the ROC point nearest (0, 1).
+pub(crate) fn of_both_classes(test: &TestSet, evaluated: &Evaluated) -> Vec<BothClasses> {
+    let Ok(ranking) = Ranking::new(&evaluated.scores, &test.abnormal) else { return Vec::new() };
+    let calibrated = ranking.confusion(evaluated.calibration.threshold_or_infinity());
+    // That point flags what scores at least its threshold; a confusion counts what scores more.
+    let nearest = ranking.roc_point_nearest_perfect().ok();
+    let nearest = nearest.map(|point| ranking.confusion(f64::from(point.threshold.next_down())));
+    let points =
+        [("calibrated threshold", Some(calibrated)), ("nearest corner, chosen on test labels", nearest)];
+    let mut rows = Vec::new();
+    for (at, confusion) in points {
+        let classes = confusion.iter().flat_map(both_classes).zip(["abnormal", "normal"]);
+        rows.extend(classes.map(|(confusion, positive)| {
+            let of = confusion.class_metrics();
+            BothClasses { at, positive, precision: of.precision, recall: of.recall, f1: of.f1, n: of.support }
+        }));
+    }
+    rows
 }

@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::samples::DataConfig;
+use crate::weighting::Weighting;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +29,9 @@ pub(crate) struct Experiment<C> {
     pub decide: Decide,
     /// What is kept on the way.
     pub keep: Keep,
+    /// Two parts of the score to be weighed against each other after the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weighting: Option<Weighting>,
     /// What the mean over the seeds should reach.
     #[serde(default)]
     pub expect: BTreeMap<String, Expectation>,

@@ -179,3 +179,17 @@ pub(crate) fn write_epoch(
     let written = write_samples(dir, &format!("reconstructions of {set}"), epoch, &pictures, n);
     written.map(|_| ()).map_err(|error| Error::data("samples", format!("{error:#}")))
 }
+
+/// Writes a sheet of images that a model made out of nothing.
+pub(crate) fn write_generated(
+    dir: &Path,
+    epoch: usize,
+    name: &str,
+    images: &Tensor,
+    prepare: Prepare,
+) -> Result<()> {
+    const COLUMNS: usize = 8;
+    let pictures = (0..images.dim(0)?).map(|row| plain(images, row, prepare)).collect::<Result<Vec<_>>>()?;
+    let written = write_samples(dir, name, epoch, &pictures, COLUMNS);
+    written.map(|_| ()).map_err(|error| Error::data("samples", format!("{error:#}")))
+}

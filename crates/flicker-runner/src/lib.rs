@@ -35,6 +35,7 @@ mod screen;
 mod signals;
 pub mod tensorboard;
 mod train;
+mod weighting;
 
 pub use device::device;
 pub use failure::Failure;

@@ -172,6 +172,9 @@ impl Monitor for Screen {
             Event::Pictures { epoch, set, input, reconstruction, .. } => {
                 gallery::write_epoch(self.folder.dir(), epoch, set, input, reconstruction, self.prepare)?;
             }
+            Event::Generated { name, epoch, images } => {
+                gallery::write_generated(self.folder.dir(), epoch, name, images, self.prepare)?;
+            }
             Event::Note { text } => self.say(text),
             _ => {}
         }

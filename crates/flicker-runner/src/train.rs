@@ -10,7 +10,7 @@ use crate::host::{Host, peak_memory_bytes};
 use crate::log::Log;
 use crate::monitor::{CHECKPOINT, Screen};
 use crate::samples::{self, RunData};
-use crate::{Failure, report, say};
+use crate::{Failure, report, say, weighting};
 use candle_core::Device;
 use clap::Parser;
 use flicker_core::run::{Checkpoint, Every, Run};
@@ -251,6 +251,9 @@ fn conclude<C: Config>(
         &evaluated,
         &Show { prepare: data.prepare, device: &job.device, rng: &rng },
     )?;
+    if let Some(wanted) = &experiment.weighting {
+        weighting::write(folder, wanted, [&evaluated.parts[0], &evaluated.parts[1]], &data.test)?;
+    }
     let metrics = MetricsFile {
         summary: &evaluated.summary,
         alpha: experiment.decide.false_alarm_rate,
@@ -259,6 +262,7 @@ fn conclude<C: Config>(
         by_class: evaluate::by_class(&data.test, &evaluated),
         pixels: evaluated.pixels.as_ref(),
         nearest_corner: evaluate::nearest_corner(&data.test, &evaluated),
+        both_classes: evaluate::of_both_classes(&data.test, &evaluated),
         seed: job.seed,
         seconds: job.begun.elapsed().as_secs_f64(),
         seconds_train,

@@ -10,7 +10,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("flicker-kernels", &[]),
     ("flicker-core", &["flicker-kernels"]),
     ("flicker-manifest", &[]),
-    ("model", &["flicker-core"]),
+    ("model", &["flicker-core", "flicker-kernels"]),
     ("flicker-runner", &["flicker-core", "flicker-manifest"]),
     ("train", &["flicker-runner", "model"]),
     ("flicker-bench", &["flicker-core", "flicker-kernels", "model"]),

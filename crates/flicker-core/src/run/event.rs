@@ -69,6 +69,15 @@ pub enum Event<'a> {
         /// `(N, C, H, W)`.
         reconstruction: &'a Tensor,
     },
+    /// Images that a model made out of nothing.
+    Generated {
+        /// What they are, in a word or two.
+        name: &'a str,
+        /// Epochs done when they were made.
+        epoch: usize,
+        /// `(N, C, H, W)`.
+        images: &'a Tensor,
+    },
     /// Anything else worth a line.
     Note {
         /// One sentence.

@@ -140,6 +140,14 @@ impl<'a> Run<'a> {
         self.monitor.event(&Event::Note { text })
     }
 
+    /// Shows the monitor images `(N, C, H, W)` that the model made out of nothing after so many epochs.
+    ///
+    /// # Errors
+    /// If the monitor cannot keep them.
+    pub fn show_images(&mut self, name: &str, epoch: usize, images: &Tensor) -> Result<()> {
+        self.monitor.event(&Event::Generated { name, epoch, images })
+    }
+
     /// Trains for the epochs of `phase` on `source`; `watch` is shown, not learned from.
     ///
     /// # Errors

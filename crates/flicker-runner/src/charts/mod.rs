@@ -17,6 +17,7 @@ mod ridges;
 mod scale;
 mod text;
 mod training;
+mod weighting;
 
 use maud::{Markup, PreEscaped, html};
 
@@ -26,6 +27,7 @@ pub use promise::promise;
 pub use rates::wilson_95;
 pub use ridges::{Group, distributions};
 pub use training::{Losses, losses, watched};
+pub use weighting::{Weighed, weighting};
 
 pub(crate) use text::number;
 

@@ -10,6 +10,7 @@ use super::log::Log;
 use super::metrics::{Calibration, Metrics};
 use super::scores::Scores;
 use crate::pictures::GalleryFile;
+use crate::weighting::{self, Row};
 
 /// A run folder, read.
 pub(super) struct Folder {
@@ -21,6 +22,7 @@ pub(super) struct Folder {
     pub(super) metrics: Part<Metrics>,
     pub(super) calibration: Part<Calibration>,
     pub(super) gallery: Part<GalleryFile>,
+    pub(super) weighting: Part<Vec<Row>>,
 }
 
 /// One file of the folder.
@@ -76,6 +78,10 @@ impl Folder {
             metrics: part(path, "metrics.json", json),
             calibration: part(path, "calibration.json", json),
             gallery: part(path, "gallery.json", json),
+            weighting: part(path, weighting::FILE, |text| {
+                let rows = csv::Reader::from_reader(text.as_bytes()).into_deserialize();
+                rows.collect::<Result<_, _>>().map_err(|error| error.to_string())
+            }),
         }
     }
 

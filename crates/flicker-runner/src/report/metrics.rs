@@ -32,6 +32,7 @@ pub(super) struct Metrics {
     pub(super) by_class: Vec<ClassRow>,
     pub(super) pixels: Option<Pixels>,
     pub(super) nearest_corner: Option<serde_json::Map<String, Value>>,
+    pub(super) both_classes: Vec<BothClasses>,
 }
 
 /// A value with its 95 % interval, where it has one.
@@ -60,6 +61,18 @@ pub(super) struct Confusion {
     pub(super) tn: u64,
     #[serde(rename = "false_negative")]
     pub(super) missed: u64,
+}
+
+/// Precision, recall and F1 at one threshold, one class being the positive one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BothClasses {
+    pub(super) at: String,
+    pub(super) positive: String,
+    pub(super) precision: f64,
+    pub(super) recall: f64,
+    pub(super) f1: f64,
+    pub(super) n: u64,
 }
 
 /// `calibration.json`; its scores are not needed here.

@@ -21,7 +21,32 @@ pub(super) fn body(folder: &Folder, charts: &Charts) -> Markup {
             }
             @if let Some(promise) = &charts.promise { (figure(promise)) }
         }
+        (both_classes(folder))
         (nearest_corner(folder))
+    }
+}
+
+/// Either class as the positive one: sources differ, and some do not say.
+fn both_classes(folder: &Folder) -> Markup {
+    let rows = folder.metrics.get().map_or(&[][..], |metrics| &metrics.both_classes);
+    if rows.is_empty() {
+        return html! {};
+    }
+    html! {
+        details {
+            summary { "Either class as the positive one" }
+            table {
+                caption { "Precision, recall and F1 by which class is positive. Everywhere else on this page it is the abnormal one." }
+                thead { tr {
+                    th scope="col" { "Threshold" } th scope="col" { "Positive" } th scope="col" class="n" { "Precision" }
+                    th scope="col" class="n" { "Recall" } th scope="col" class="n" { "F1" } th scope="col" class="n" { "Samples" }
+                } }
+                tbody { @for row in rows { tr {
+                    th scope="row" { (row.at) } td { (row.positive) } td class="n" { (metric(row.precision)) }
+                    td class="n" { (metric(row.recall)) } td class="n" { (metric(row.f1)) } td class="n" { (count(row.n)) }
+                } } }
+            }
+        }
     }
 }
 

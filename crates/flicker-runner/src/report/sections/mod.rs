@@ -9,6 +9,7 @@ mod pixels;
 mod repeat;
 mod result;
 mod training;
+mod weighting;
 
 use maud::{Markup, html};
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ pub(super) struct Charts {
     pub(super) distributions: Option<Chart>,
     pub(super) promise: Option<Chart>,
     pub(super) parts: Vec<Chart>,
+    pub(super) weighting: Option<Chart>,
     /// The charts of each phase, in order.
     pub(super) training: Vec<Vec<Chart>>,
 }
@@ -45,6 +47,9 @@ pub(super) fn all(folder: &Folder, charts: &Charts) -> Vec<Section> {
     if let Some(pixels) = folder.metrics.get().and_then(|metrics| metrics.pixels.as_ref()) {
         sections.insert(3, section("pixels", "Where it is abnormal", pixels::body(pixels)));
     }
+    if weighting::wanted(folder) {
+        sections.insert(3, section("weighting", "Parts weighed", weighting::body(folder, charts)));
+    }
     sections
 }
 
@@ -53,6 +58,10 @@ impl Charts {
     pub(super) fn draw(folder: &Folder) -> Self {
         let mut charts = Self::default();
         charts.draw_scores(folder);
+        if let Some(rows) = folder.weighting.get().filter(|rows| !rows.is_empty()) {
+            let [first, second] = weighting::parts(folder);
+            charts.weighting = Some(charts::weighting([&first, &second], &weighting::lines(rows)));
+        }
         for phase in folder.log.get().map_or(&[][..], |log| &log.phases) {
             let mut drawn = charts::losses(&phase.name, &phase.losses);
             if !phase.watched.is_empty() {
@@ -75,7 +84,14 @@ impl Charts {
 
     /// Every chart.
     pub(super) fn all(&self) -> impl Iterator<Item = &Chart> {
-        let single = [&self.roc, &self.precision_recall, &self.histogram, &self.distributions, &self.promise];
+        let single = [
+            &self.roc,
+            &self.precision_recall,
+            &self.histogram,
+            &self.distributions,
+            &self.promise,
+            &self.weighting,
+        ];
         single.into_iter().flatten().chain(&self.parts).chain(self.training.iter().flatten())
     }
 
@@ -86,6 +102,7 @@ impl Charts {
             &mut self.histogram,
             &mut self.distributions,
             &mut self.promise,
+            &mut self.weighting,
         ];
         single.into_iter().flatten().chain(&mut self.parts).chain(self.training.iter_mut().flatten())
     }

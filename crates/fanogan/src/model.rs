@@ -1,0 +1,187 @@
+//! The model: its networks, its phases, and its score.
+
+use crate::Config;
+use crate::networks::{Critic, Dims, Encoder, Generator};
+use crate::training::{Encoding, Game, Optimizers};
+use candle_core::{Device, Tensor, Var};
+use candle_nn::{Init, VarBuilder};
+use flicker_core::data::{Source, chunks, tensor};
+use flicker_core::losses::mse_per_sample;
+use flicker_core::nn::Mode;
+use flicker_core::run::{Phase, Run};
+use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
+
+/// An f-AnoGAN for images of one shape.
+#[derive(Debug)]
+pub struct FAnoGan {
+    pub(crate) config: Config,
+    /// Trained, with gradients.
+    pub(crate) networks: Networks,
+    /// On the same weights, without gradients: for scoring, and for what is only looked through in a step.
+    pub(crate) frozen: Networks,
+    pub(crate) weights: Weights,
+    /// Means and variances of the parts of the score over training normals, `(3)` each.
+    standards: (Var, Var),
+    shape: SampleShape,
+}
+
+/// The networks.
+#[derive(Debug)]
+pub struct Networks {
+    /// G: latent to image.
+    pub generator: Generator,
+    /// D.
+    pub critic: Critic,
+    /// E: image to latent.
+    pub encoder: Encoder,
+}
+
+impl Networks {
+    fn new(dims: Dims, config: &Config, vb: &VarBuilder<'_>) -> Result<Self> {
+        Ok(Self {
+            generator: Generator::new(dims, config.networks, &vb.pp("generator"))?,
+            critic: Critic::new(dims, config.networks, &vb.pp("critic"))?,
+            encoder: Encoder::new(dims, config.networks, config.latent_range, &vb.pp("encoder"))?,
+        })
+    }
+}
+
+/// Names of the parts of the score.
+const PARTS: [&str; 3] = ["image", "feature", "latent"];
+/// Training normals from which the parts are standardised.
+const STANDARD: usize = 1024;
+/// Images at once.
+const BATCH: usize = 256;
+/// Generated images that are shown.
+const SHOWN: usize = 64;
+
+impl FAnoGan {
+    pub(crate) fn new(config: Config, shape: SampleShape, rng: Rng, device: &Device) -> Result<Self> {
+        let (channels, size) = config.check(shape)?;
+        let dims = Dims { channels, size, latent: config.latent };
+        let weights = Weights::new(rng, device);
+        let networks = Networks::new(dims, &config, &weights.builder())?;
+        let frozen = Networks::new(dims, &config, &weights.frozen_builder())?;
+        let standard = |name: &str, value| -> Result<Var> {
+            let init = Init::Const(value);
+            let values = weights.builder().pp("standards").get_with_hints(PARTS.len(), name, init)?;
+            Ok(Var::from_tensor(&values)?)
+        };
+        // Named as what they are: they are saved with the weights and never trained.
+        let standards = (standard("running_mean", 0.0)?, standard("running_var", 1.0)?);
+        let model = Self { config, networks, frozen, weights, standards, shape };
+        Optimizers::new(&model.config, &model.weights)?; // refuses what they cannot work with, before any data is read
+        Ok(model)
+    }
+
+    /// The networks, to look into.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    /// The numbers that it was built from.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// `n` latents `(n, Z)` from N(0, 1).
+    ///
+    /// # Errors
+    /// If the device refuses the copy.
+    pub fn latents(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+        rng.randn((n, self.config.latent), self.weights.device())
+    }
+
+    /// `n` generated images `(n, C, S, S)`.
+    ///
+    /// # Errors
+    /// If the device refuses the copy.
+    pub fn generate(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+        Ok(self.frozen.generator.forward(&self.latents(n, rng)?, Mode::Evaluation)?.detach())
+    }
+
+    /// The parts of the score of images `(B, C, S, S)` in the order of [`PARTS`], `(B)` each, and G(E(x)).
+    fn parts(&self, xs: &Tensor) -> Result<([Vec<f32>; 3], Tensor)> {
+        let Networks { generator, critic, encoder } = &self.frozen;
+        let z = encoder.forward(xs, Mode::Evaluation)?;
+        let x_hat = generator.forward(&z, Mode::Evaluation)?;
+        let z_hat = encoder.forward(&x_hat, Mode::Evaluation)?;
+        let parts = [
+            mse_per_sample(&x_hat, xs)?.to_vec1()?,
+            mse_per_sample(&critic.features(&x_hat)?, &critic.features(xs)?)?.to_vec1()?,
+            mse_per_sample(&z_hat, &z)?.to_vec1()?,
+        ];
+        Ok((parts, x_hat.detach()))
+    }
+
+    /// Sets means and variances of the parts from training normals.
+    fn standardise(&self, normal: &dyn Source) -> Result<()> {
+        let order = Rng::new(0).fork("standards").permutation(normal.len()); // the same for every seed
+        let mut all: [Vec<f32>; 3] = Default::default();
+        for indices in chunks(&order[..normal.len().min(STANDARD)], BATCH) {
+            let (parts, _) = self.parts(&tensor(normal, indices, self.weights.device())?)?;
+            all.iter_mut().zip(parts).for_each(|(all, part)| all.extend(part));
+        }
+        let (means, variances): (Vec<f32>, Vec<f32>) = all.iter().map(|part| moments(part)).unzip();
+        self.standards.0.set(&Tensor::new(means, self.weights.device())?)?;
+        Ok(self.standards.1.set(&Tensor::new(variances, self.weights.device())?)?)
+    }
+
+    fn total(&self, parts: &[Vec<f32>; 3]) -> Result<Vec<f32>> {
+        let config = &self.config;
+        let weights = [config.score_image, config.score_feature, config.score_latent];
+        let (means, variances) = if config.score_standardised {
+            (self.standards.0.to_vec1::<f32>()?, self.standards.1.to_vec1::<f32>()?)
+        } else {
+            (vec![0.0; 3], vec![1.0; 3])
+        };
+        let standard = |part: usize, sample: usize| {
+            let sd = f64::from(variances[part]).max(1e-20).sqrt();
+            f64::from(parts[part][sample] - means[part]) / sd
+        };
+        let n = parts[0].len();
+        Ok((0..n).map(|i| (0..3).map(|part| weights[part] * standard(part, i)).sum::<f64>() as f32).collect())
+    }
+}
+
+/// Mean and variance.
+fn moments(values: &[f32]) -> (f32, f32) {
+    let n = values.len().max(1) as f64;
+    let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+    let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
+    (mean as f32, variance as f32)
+}
+
+impl Detector for FAnoGan {
+    fn fit(&mut self, train: &TrainSet, run: &mut Run<'_>) -> Result<()> {
+        let (source, batch) = (train.normal.as_ref(), self.config.batch);
+        let mut optimizers = Optimizers::new(&self.config, &self.weights)?;
+        let phase = Phase { name: "wgan", epochs: self.config.epochs, batch };
+        run.train(&phase, source, train, &mut Game { model: self, optimizers: &mut optimizers })?;
+        let phase = Phase { name: "encoder", epochs: self.config.encoder_epochs, batch };
+        run.train(&phase, source, train, &mut Encoding { model: self, optimizers: &mut optimizers })?;
+        let images = self.generate(SHOWN, &mut Rng::new(0).fork("generated"))?;
+        run.show_images("generated images", self.config.epochs, &images)?;
+        if self.config.score_standardised { self.standardise(source) } else { Ok(()) }
+    }
+
+    /// A(x) = mean (x − G(E(x)))² + κ · mean (f(x) − f(G(E(x))))², the paper's equation 5, and what else the
+    /// configuration weighs. Parts: `image`, `feature`, and `latent`, the mean of `(E(x) − E(G(E(x))))²`. The
+    /// reconstruction is G(E(x)), the map the mean of |x − G(E(x))| over channels.
+    fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
+        let expected = self.shape.batch_dims(xs.dims().first().copied().unwrap_or(0));
+        if xs.dims() != expected {
+            let (expected, found) = (format!("{expected:?}"), format!("{:?}", xs.dims()));
+            return Err(Error::Shape { what: "images to score".into(), expected, found });
+        }
+        let (parts, x_hat) = self.parts(xs)?;
+        let total = self.total(&parts)?;
+        let map = (xs - &x_hat)?.abs()?.mean_keepdim(1)?.detach(); // (B, 1, S, S)
+        let parts = PARTS.into_iter().zip(parts).collect();
+        Ok(Scores { total, parts, reconstruction: Some(x_hat), map: Some(map) })
+    }
+
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+}
