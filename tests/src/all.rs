@@ -3,5 +3,7 @@
 mod conformance;
 mod experiments;
 mod full_disk;
+mod one_program;
+mod one_program_refuses;
 mod parity;
 mod programs;

@@ -4,11 +4,12 @@ use crate::Failure;
 use crate::experiment::Decide;
 use crate::folder::Folder;
 use crate::samples::{RunData, TestSet};
+use crate::signals::Signals;
 use candle_core::Device;
 use flicker_core::calibration::{Calibration, Decision};
 use flicker_core::data::{Source, chunks, tensor};
-use flicker_core::metrics::{Ranking, Summary, auroc, summary};
-use flicker_core::{Detector, Rng};
+use flicker_core::metrics::{Estimate, Ranking, Summary, auroc, summary};
+use flicker_core::{Detector, Error, Rng};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::IsTerminal;
@@ -18,9 +19,21 @@ use std::time::Instant;
 const BATCH: usize = 256;
 
 /// The scores of a set, and their parts.
-struct Scored {
-    total: Vec<f32>,
-    parts: Vec<(&'static str, Vec<f32>)>,
+pub(crate) struct Scored {
+    pub total: Vec<f32>,
+    pub parts: Vec<(&'static str, Vec<f32>)>,
+}
+
+/// What scores: a model, where it computes, and what it draws from.
+pub(crate) struct Scorer<'a> {
+    pub model: &'a dyn Detector,
+    pub device: &'a Device,
+    /// The run's stream for scoring.
+    pub rng: &'a Rng,
+    /// Asked after each batch whether to stop.
+    pub signals: &'a Signals,
+    /// Whether progress is shown on a terminal.
+    pub quiet: bool,
 }
 
 /// What came out.
@@ -35,25 +48,6 @@ pub(crate) struct Evaluated {
     pub summary: Summary,
     /// Seconds of scoring.
     pub seconds: f64,
-}
-
-/// What `metrics.json` says.
-#[derive(Serialize)]
-pub(crate) struct MetricsFile<'a> {
-    #[serde(flatten)]
-    pub summary: &'a Summary,
-    pub alpha: f64,
-    pub n_validation: usize,
-    /// The false-alarm rate that the calibration set supports.
-    pub false_alarms: Option<flicker_core::metrics::Estimate>,
-    pub by_class: Vec<ClassRow>,
-    pub nearest_corner: Option<NearestCorner>,
-    pub seed: u64,
-    pub seconds: f64,
-    pub seconds_train: f64,
-    pub seconds_score: f64,
-    pub peak_memory_bytes: Option<u64>,
-    pub n_parameters: usize,
 }
 
 /// One abnormal class against all normals of the test.
@@ -82,26 +76,54 @@ pub(crate) struct NearestCorner {
     pub note: &'static str,
 }
 
+impl Evaluated {
+    /// AUROC, AUPRC and F1 with their intervals, a line each.
+    pub(crate) fn in_words(&self) -> Vec<String> {
+        let estimate = |name: &str, estimate: Option<Estimate>| match estimate {
+            Some(e) => format!("{name} {:.4} [{:.4}, {:.4}]", e.value, e.low, e.high),
+            None => format!("{name} undefined"),
+        };
+        let prevalence = self.summary.prevalence;
+        let prevalence =
+            prevalence.map_or(String::new(), |p| format!("  (prevalence {p:.4}; positive = abnormal)"));
+        vec![
+            estimate("AUROC", self.summary.auroc),
+            estimate("AUPRC", self.summary.auprc) + &prevalence,
+            estimate("F1", self.summary.f1) + &format!("  ({})", threshold_in_words(&self.calibration)),
+        ]
+    }
+}
+
+/// The threshold and what stands behind it.
+pub(crate) fn threshold_in_words(calibration: &Calibration) -> String {
+    match calibration.shortfall() {
+        Some(shortfall) => format!("nothing is flagged: {shortfall}"),
+        None => format!(
+            "threshold {:.6}, from {} validation normals",
+            calibration.threshold_or_infinity(),
+            calibration.n()
+        ),
+    }
+}
+
 /// Scores validation and test sets, sets the threshold by the former, judges by the latter, and writes `scores.csv`,
 /// `calibration.json`.
 pub(crate) fn evaluate(
     folder: &Folder,
-    model: &dyn Detector,
+    scorer: &Scorer<'_>,
     data: &RunData,
     decide: Decide,
-    device: &Device,
-    rng: &Rng,
 ) -> Result<Evaluated, Failure> {
     let begun = Instant::now();
-    let bar = bar(data.validation.source.len() + data.test.source.len());
-    let validation = score(model, data.validation.source.as_ref(), device, rng, &bar)?;
-    let test = score(model, data.test.source.as_ref(), device, rng, &bar)?;
+    let bar = scorer.bar(data.validation.source.len() + data.test.source.len());
+    let validation = scorer.score(data.validation.source.as_ref(), &bar)?;
+    let test = scorer.score(data.test.source.as_ref(), &bar)?;
     bar.finish_and_clear();
     let seconds = begun.elapsed().as_secs_f64();
     let calibration = Calibration::conformal(&validation.total, decide.false_alarm_rate)?;
     let decisions = calibration.decide(&test.total)?;
     let threshold = calibration.threshold_or_infinity();
-    let summary = summary(&test.total, Some(&data.test.abnormal), threshold, &rng.fork("metrics"))?;
+    let summary = summary(&test.total, Some(&data.test.abnormal), threshold, &scorer.rng.fork("metrics"))?;
     let of_validation = calibration.decide(&validation.total)?;
     let sets = [
         ("validation", &data.validation, &validation, &of_validation),
@@ -112,41 +134,43 @@ pub(crate) fn evaluate(
     Ok(Evaluated { scores: test.total, decisions, calibration, summary, seconds })
 }
 
-fn bar(n: usize) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+impl Scorer<'_> {
+    /// A bar for `n` samples, on a terminal.
+    pub(crate) fn bar(&self, n: usize) -> ProgressBar {
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let style =
+            ProgressStyle::with_template("scoring {bar:30} {pos}/{len} samples, {per_sec}, {eta} left");
+        ProgressBar::new(n as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
     }
-    let style = ProgressStyle::with_template("scoring {bar:30} {pos}/{len} samples, {eta} left");
-    ProgressBar::new(n as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
 
-fn score(
-    model: &dyn Detector,
-    source: &dyn Source,
-    device: &Device,
-    rng: &Rng,
-    bar: &ProgressBar,
-) -> Result<Scored, Failure> {
-    let mut scored = Scored { total: Vec::new(), parts: Vec::new() };
-    let all: Vec<usize> = (0..source.len()).collect();
-    for indices in chunks(&all, BATCH) {
-        let scores = model.score(&tensor(source, indices, device)?, rng)?;
-        if let Some(at) = scores.total.iter().position(|score| !score.is_finite()) {
-            let (id, score) = (source.id(indices[at]), scores.total[at]);
-            return Err(Failure::Failed(format!(
-                "the score of sample {id} is {score}; is the sample finite?"
-            )));
-        }
-        scored.total.extend(scores.total);
-        for (i, (name, values)) in scores.parts.into_iter().enumerate() {
-            match scored.parts.get_mut(i) {
-                Some((_, all)) => all.extend(values),
-                None => scored.parts.push((name, values)),
+    /// The scores of every sample of `source`.
+    pub(crate) fn score(&self, source: &dyn Source, bar: &ProgressBar) -> Result<Scored, Failure> {
+        let mut scored = Scored { total: Vec::new(), parts: Vec::new() };
+        let all: Vec<usize> = (0..source.len()).collect();
+        for indices in chunks(&all, BATCH) {
+            if let Some(stop) = self.signals.stop() {
+                return Err(Error::Stopped(stop).into());
             }
+            let scores = self.model.score(&tensor(source, indices, self.device)?, self.rng)?;
+            if let Some(at) = scores.total.iter().position(|score| !score.is_finite()) {
+                let (id, score) = (source.id(indices[at]), scores.total[at]);
+                return Err(Failure::Failed(format!(
+                    "the score of sample {id} is {score}; is the sample finite?"
+                )));
+            }
+            scored.total.extend(scores.total);
+            for (i, (name, values)) in scores.parts.into_iter().enumerate() {
+                match scored.parts.get_mut(i) {
+                    Some((_, all)) => all.extend(values),
+                    None => scored.parts.push((name, values)),
+                }
+            }
+            bar.inc(indices.len() as u64);
         }
-        bar.inc(indices.len() as u64);
+        Ok(scored)
     }
-    Ok(scored)
 }
 
 type Rows<'a> = (&'static str, &'a TestSet, &'a Scored, &'a Vec<Decision>);
@@ -164,16 +188,20 @@ fn table(sets: &[Rows<'_>]) -> Result<Vec<u8>, Failure> {
     writer.write_record(&header).map_err(fail)?;
     for (set, samples, scored, decisions) in sets {
         for i in 0..scored.total.len() {
-            let word = |abnormal: bool| if abnormal { "abnormal" } else { "normal" }.to_string();
             let mut row =
                 vec![samples.source.id(i), (*set).to_string(), samples.classes[samples.labels[i]].clone()];
-            row.extend([word(samples.abnormal[i]), scored.total[i].to_string()]);
+            row.extend([decision(samples.abnormal[i]).to_string(), scored.total[i].to_string()]);
             row.extend(scored.parts.iter().map(|(_, values)| values[i].to_string()));
-            row.extend([decisions[i].p_value.to_string(), word(decisions[i].abnormal)]);
+            row.extend([decisions[i].p_value.to_string(), decision(decisions[i].abnormal).to_string()]);
             writer.write_record(&row).map_err(fail)?;
         }
     }
     writer.into_inner().map_err(|error| Failure::Failed(format!("scores.csv: {error}")))
+}
+
+/// What tables say of a sample.
+pub(crate) fn decision(abnormal: bool) -> &'static str {
+    if abnormal { "abnormal" } else { "normal" }
 }
 
 /// How each class fared.

@@ -98,6 +98,34 @@ pub(crate) struct DataFacts {
     pub n_left_out: usize,
     pub shape: String,
     pub classes: Vec<String>,
+    /// The columns of a table that are read, in the model's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+}
+
+impl DataFacts {
+    /// Refuses data that are not those of the run that these facts are of, wherever they lie.
+    pub(crate) fn expect_same(&self, now: &Self) -> Result<(), Failure> {
+        let contents =
+            |facts: &Self| -> Vec<String> { facts.files.iter().map(|file| file.sha256.clone()).collect() };
+        let sets = |facts: &Self| [facts.n_train, facts.n_validation, facts.n_test, facts.n_abnormal];
+        if contents(self) != contents(now) {
+            let problem = format!("the run read {}, now there is {}", self.origin, now.origin);
+            return Err(Failure::Failed(format!("{}: other data than the run's: {problem}", self.name)));
+        }
+        if sets(self) != sets(now) || self.shape != now.shape {
+            let words = |facts: &Self| {
+                let [train, validation, test, abnormal] = sets(facts);
+                let shape = &facts.shape;
+                format!(
+                    "{train} to train, {validation} to validate, {test} to test, {abnormal} abnormal, {shape}"
+                )
+            };
+            let problem = format!("expected {}, found {}", words(self), words(now));
+            return Err(Failure::Failed(format!("{}: {problem}", self.name)));
+        }
+        Ok(())
+    }
 }
 
 /// Reads what `config` asks for from the folder `root`, or from the program itself.
@@ -141,6 +169,7 @@ fn facts(
         n_left_out: split.left_out.len(),
         shape: dataset.shape().to_string(),
         classes: test.classes.clone(),
+        columns: dataset.columns().to_vec(),
     }
 }
 
