@@ -244,3 +244,49 @@ pub(crate) fn nearest_corner(test: &TestSet, evaluated: &Evaluated) -> Option<Ne
         note: "chosen on the test labels: a report, not a threshold to use",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flicker_core::data::Samples;
+    use flicker_core::run::Run;
+    use flicker_core::{Scores, Stop, TrainSet, Weights};
+
+    /// Scores a row by its first value.
+    struct First(Weights);
+
+    impl Detector for First {
+        fn fit(&mut self, _: &TrainSet, _: &mut Run<'_>) -> flicker_core::Result<()> {
+            Ok(())
+        }
+
+        fn score(&self, xs: &candle_core::Tensor, _: &Rng) -> flicker_core::Result<Scores> {
+            Ok(Scores::new(xs.get_on_dim(1, 0)?.to_vec1()?))
+        }
+
+        fn weights(&self) -> &Weights {
+            &self.0
+        }
+    }
+
+    fn score(signals: &Signals) -> Result<Scored, Failure> {
+        let (model, rng) = (First(Weights::new(Rng::new(0), &Device::Cpu)), Rng::new(0));
+        let scorer = Scorer { model: &model, device: &Device::Cpu, rng: &rng, signals, quiet: true };
+        let rows = Samples::new(2, (0..1200).map(|i| i as f32).collect()).expect("rows");
+        scorer.score(&rows, &scorer.bar(rows.len()))
+    }
+
+    #[test]
+    fn batches_are_joined_in_order() {
+        let scored = score(&Signals::default()).expect("scores");
+        assert!(scored.total.iter().enumerate().all(|(i, score)| *score == 2.0 * i as f32));
+        assert_eq!(scored.total.len(), 600);
+    }
+
+    #[test]
+    fn a_signal_stops_the_scoring() {
+        let failure = score(&Signals::interrupted()).err().expect("stopped");
+        assert!(matches!(failure, Failure::Stopped(Stop::Interrupt, _)), "{failure}");
+        assert_eq!(failure.hinting("again").to_string(), "interrupted; again");
+    }
+}

@@ -105,6 +105,8 @@ type Build = dyn Fn(SampleShape, Rng, &Device) -> Result<Box<dyn Detector>>;
 /// An experiment of some family, checked. Everything but the family's numbers is reached through it directly.
 pub(crate) struct AnyExperiment {
     shared: Experiment<()>,
+    /// Its family.
+    pub family: Family,
     /// Complete, as TOML.
     pub text: String,
     build: Box<Build>,
@@ -112,15 +114,15 @@ pub(crate) struct AnyExperiment {
 
 impl AnyExperiment {
     fn parse<C: Config>(text: &Text, changes: &Changes<'_>) -> std::result::Result<Self, Failure> {
-        let family = C::FAMILY.name;
+        let family = C::FAMILY;
         let experiment =
-            Experiment::<C>::parse(&text.origin, &text.text, family, changes.quick, changes.set)?;
+            Experiment::<C>::parse(&text.origin, &text.text, family.name, changes.quick, changes.set)?;
         let text = to_toml(&experiment)?;
         let (shared, config) = experiment.split();
         let build = move |shape, rng, device: &Device| -> Result<Box<dyn Detector>> {
             Ok(Box::new(config.build(shape, rng, device)?))
         };
-        Ok(Self { shared, text, build: Box::new(build) })
+        Ok(Self { shared, family, text, build: Box::new(build) })
     }
 
     /// The untrained model for samples of `shape`.

@@ -84,7 +84,7 @@ pub fn train_family(
     let data = samples::read(&experiment.data, &root, &rng.fork("data"))?;
     let mut model = experiment.build(data.shape, rng.fork("weights"), &job.device)?;
     if !args.quiet {
-        introduce(&data, model.as_ref(), &job);
+        introduce(experiment.family.name, &data, model.as_ref(), &job);
     }
     let (folder, resume) = open_folder(args, &experiment, &job, &data)?;
     let signals = Signals::listen()?;
@@ -115,7 +115,7 @@ struct Job {
     begun: Instant,
 }
 
-fn introduce(data: &RunData, model: &dyn Detector, job: &Job) {
+fn introduce(family: &str, data: &RunData, model: &dyn Detector, job: &Job) {
     let facts = &data.facts;
     say(&format!("data: {} from {}; {}", facts.name, facts.origin, facts.protocol));
     say(&format!(
@@ -123,7 +123,7 @@ fn introduce(data: &RunData, model: &dyn Detector, job: &Job) {
         facts.n_train, facts.n_validation, facts.n_test, facts.n_abnormal, facts.shape
     ));
     let parameters = model.weights().n_parameters();
-    say(&format!("model: {parameters} parameters; seed {}, {} threads", job.seed, job.threads));
+    say(&format!("model: {family}, {parameters} parameters; seed {}, {} threads", job.seed, job.threads));
 }
 
 /// What `config.toml` says after the experiment as it ran: what ran it.

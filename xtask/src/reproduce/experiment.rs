@@ -86,6 +86,14 @@ impl Outcome {
         })
     }
 
+    /// The result in one line.
+    pub(super) fn in_words(&self) -> String {
+        let shown =
+            |name: &str| self.metric(name).map_or("undefined".to_string(), |value| format!("{value:.4}"));
+        let seconds = self.metric("seconds").map_or(String::new(), |seconds| format!(" in {seconds:.0} s"));
+        format!("AUROC {}, AUPRC {}{seconds}", shown("auroc"), shown("auprc"))
+    }
+
     /// A metric, whether it comes with an interval or alone.
     pub(super) fn metric(&self, name: &str) -> Option<f64> {
         let value = &self.metrics[name];
