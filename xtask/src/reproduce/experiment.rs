@@ -15,7 +15,6 @@ pub(super) struct Experiment {
     #[serde(skip)]
     pub(super) file_name: String,
     pub(super) title: String,
-    pub(super) model: String,
     pub(super) seeds: Vec<u64>,
     #[serde(default)]
     pub(super) expect: BTreeMap<String, Expectation>,
