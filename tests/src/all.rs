@@ -3,6 +3,8 @@
 mod conformance;
 mod experiments;
 mod full_disk;
+mod one_program;
+mod one_program_refuses;
 mod parity;
 mod parity_gan;
 mod programs;

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// The workspace.
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
 }
 
@@ -21,6 +21,7 @@ pub(crate) fn programs() -> &'static Path {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--profile", profile, "-p", "ganomaly-train", "-p", "ae-train"]);
+        build.args(["-p", "flicker"]);
         assert!(build.current_dir(root()).status().expect("cargo starts").success());
         folder
     })
@@ -42,7 +43,7 @@ pub(crate) fn temporary() -> tempfile::TempDir {
 }
 
 /// Few samples and channels: a second or two.
-const TINY: [&str; 4] =
+pub(crate) const TINY: [&str; 4] =
     ["--quick", "--set=data.split.train_at_most=320", "--set=config.epochs=3", "--set=config.features=4"];
 
 fn tiny(more: &[&'static str]) -> Vec<&'static str> {
@@ -63,7 +64,7 @@ pub(crate) fn bytes(path: impl AsRef<Path>) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn metrics(dir: &Path) -> serde_json::Value {
+pub(crate) fn metrics(dir: &Path) -> serde_json::Value {
     serde_json::from_slice(&bytes(dir.join("metrics.json"))).expect("metrics.json is JSON")
 }
 

@@ -1,13 +1,18 @@
 //! `cargo xtask reproduce`: runs experiments, seed by seed, and compares the means with what they expect.
 
 mod experiment;
+mod program;
+mod queue;
+mod seeds;
 mod table;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use experiment::{Experiment, Outcome};
+use program::Program;
+use queue::{Task, duration};
+use seeds::Seeds;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Which experiments to run, and how.
 #[derive(clap::Args)]
@@ -27,16 +32,30 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// Only so many of an experiment's seeds
-    #[arg(long, value_name = "N")]
-    seeds: Option<usize>,
+    /// Other seeds than an experiment's own: 3 for its first three, 0..9 for 0 to 9, or a list such as 1,5
+    #[arg(long, value_name = "SEEDS")]
+    seeds: Option<Seeds>,
 
-    /// The cargo profile of the train programs
+    /// Runs at once; each gets its share of the processors, and says what it does in a file beside its run folder
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
+
+    /// The cargo profile of the program
     #[arg(long, default_value = "release")]
     profile: String,
 }
 
-/// Runs what `args` ask for; fails if an experiment failed or missed what it expects.
+/// A seed of an experiment, and where its run lies.
+struct Planned<'a> {
+    experiment: &'a Experiment,
+    seed: u64,
+    dir: PathBuf,
+    /// Whether the run is there already.
+    answers: bool,
+}
+
+/// Runs what `args` ask for; fails if an experiment failed or missed what it expects. Killed at any moment it goes on, when it
+/// is started again, where it was.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let experiments = Experiment::find(&args.names)?;
     if args.list {
@@ -45,23 +64,78 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
-    let mut rows = Vec::new();
-    for experiment in &experiments {
-        let seeds = &experiment.seeds[..args.seeds.unwrap_or(usize::MAX).min(experiment.seeds.len())];
-        let seeds = if args.quick { &seeds[..1] } else { seeds };
-        let mut outcomes = Vec::new();
-        for &seed in seeds {
-            match one(args, experiment, seed) {
-                Ok(outcome) => outcomes.extend(outcome),
-                Err(error) => crate::say(&format!("{} seed {seed}: failed: {error:#}", experiment.file_name)),
-            }
-        }
-        if !args.dry_run {
-            rows.push(table::Row::new(experiment, seeds.len(), &outcomes, args.quick));
-        }
-    }
+    let jobs = usize::from(args.jobs);
+    let program = Program::build(&args.profile, args.quick, jobs)?;
+    let plan = plan(args, &experiments, &program);
+    let open: Vec<&Planned<'_>> = plan.iter().filter(|planned| !planned.answers).collect();
+    let tasks: Vec<Task> = open.iter().map(|planned| planned.task()).collect();
+    announce(&plan, &tasks, jobs);
     if args.dry_run {
         return Ok(());
+    }
+    let ran = queue::run(&tasks, jobs, |index| {
+        let Planned { experiment, seed, dir, .. } = open[index];
+        program.run(experiment, *seed, dir)?;
+        let outcome = Outcome::read(dir)?;
+        let words = outcome.in_words();
+        Ok((outcome, words))
+    });
+    let mut ran = ran.into_iter();
+    let mut outcomes = Vec::new();
+    for planned in &plan {
+        // What failed was said when it did.
+        let outcome = if planned.answers { Some(Outcome::read(&planned.dir)) } else { ran.next() };
+        outcomes.push((planned.experiment, outcome.and_then(Result::ok)));
+    }
+    judge(args, &experiments, outcomes)
+}
+
+/// Every seed of every experiment, with those that answer already.
+fn plan<'a>(args: &Args, experiments: &'a [Experiment], program: &Program) -> Vec<Planned<'a>> {
+    let mut plan = Vec::new();
+    for experiment in experiments {
+        let seeds =
+            args.seeds.as_ref().map_or_else(|| experiment.seeds.clone(), |seeds| seeds.of(&experiment.seeds));
+        let n = if args.quick && args.seeds.is_none() { 1 } else { seeds.len() };
+        for seed in seeds.into_iter().take(n) {
+            let dir = folder(experiment, seed, args.quick);
+            // What cannot be compared is run, and then says itself what is wrong.
+            let answers = program.answers(experiment, seed, &dir).unwrap_or(false);
+            plan.push(Planned { experiment, seed, dir, answers });
+        }
+    }
+    plan
+}
+
+/// Says what is there, what will run, and for how long.
+fn announce(plan: &[Planned<'_>], tasks: &[Task], jobs: usize) {
+    for planned in plan.iter().filter(|planned| planned.answers) {
+        crate::say(&format!("{}: {} answers already", planned.label(), planned.dir.display()));
+    }
+    for task in tasks {
+        let known =
+            task.seconds.map_or("never timed".into(), |seconds| format!("about {}", duration(seconds)));
+        crate::say(&format!("{}: to run, {known}", task.label));
+    }
+    let open: Vec<Option<f64>> = tasks.iter().map(|task| task.seconds).collect();
+    crate::say(&format!("{} of {} runs to do{}", tasks.len(), plan.len(), queue::left(&open, jobs)));
+}
+
+/// The table of results; an error if something failed or missed what it expects.
+fn judge(
+    args: &Args,
+    experiments: &[Experiment],
+    outcomes: Vec<(&Experiment, Option<Outcome>)>,
+) -> Result<()> {
+    let mut outcomes = outcomes.into_iter().peekable();
+    let mut rows = Vec::new();
+    for experiment in experiments {
+        let (mut n, mut done) = (0, Vec::new());
+        while let Some((_, outcome)) = outcomes.next_if(|(of, _)| of.file_name == experiment.file_name) {
+            n += 1;
+            done.extend(outcome);
+        }
+        rows.push(table::Row::new(experiment, n, &done, args.quick));
     }
     crate::say(&table::render(&rows));
     if !args.quick {
@@ -73,78 +147,25 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// The outcome of one experiment with one seed, from its run folder if that answers already.
-fn one(args: &Args, experiment: &Experiment, seed: u64) -> Result<Option<Outcome>> {
-    let dir = folder(experiment, seed, args.quick);
-    let program = Program::of(args, experiment);
-    if answers(&program, &dir)? {
-        crate::say(&format!("{} seed {seed}: {} answers already", experiment.file_name, dir.display()));
-        return if args.dry_run { Ok(None) } else { Outcome::read(&dir).map(Some) };
+impl Planned<'_> {
+    fn label(&self) -> String {
+        format!("{} seed {}", self.experiment.file_name, self.seed)
     }
-    if args.dry_run {
-        crate::say(&format!("{} seed {seed}: would run into {}", experiment.file_name, dir.display()));
-        return Ok(None);
+
+    /// The run as a task, which takes as long as others of its experiment took.
+    fn task(&self) -> Task {
+        let others = self.dir.parent().and_then(|folder| fs::read_dir(folder).ok());
+        let taken: Vec<f64> = others
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Outcome::read(&entry.ok()?.path()).ok()?.metric("seconds"))
+            .collect();
+        let mean = taken.iter().sum::<f64>() / taken.len() as f64;
+        Task { label: self.label(), seconds: (!taken.is_empty()).then_some(mean) }
     }
-    crate::say(&format!("{} seed {seed}: into {}", experiment.file_name, dir.display()));
-    let seed = seed.to_string();
-    let out = dir.to_string_lossy().into_owned();
-    let arguments = ["--seed", &seed, "--out", &out];
-    let begun = dir.join("checkpoint.safetensors").exists() && !dir.join("metrics.json").exists();
-    if begun && program.command(&arguments).arg("--resume").status()?.success() {
-        return Outcome::read(&dir).map(Some);
-    }
-    if dir.exists() {
-        fs::remove_dir_all(&dir).with_context(|| dir.display().to_string())?;
-    }
-    let status = program.command(&arguments).status()?;
-    if !status.success() {
-        bail!("the program ended with {status}");
-    }
-    Outcome::read(&dir).map(Some)
 }
 
 fn folder(experiment: &Experiment, seed: u64, quick: bool) -> PathBuf {
     let quick = if quick { "-quick" } else { "" };
     Path::new("runs/reproduce").join(format!("{}{quick}", experiment.file_name)).join(format!("seed-{seed}"))
-}
-
-/// A train program with an experiment.
-struct Program {
-    arguments: Vec<String>,
-}
-
-impl Program {
-    fn of(args: &Args, experiment: &Experiment) -> Self {
-        let package = format!("{}-train", experiment.model);
-        let mut arguments: Vec<String> =
-            ["run", "--quiet", "--profile", &args.profile, "--package", &package, "--"]
-                .map(str::to_string)
-                .to_vec();
-        arguments.push(format!("experiments/{}.toml", experiment.file_name));
-        if args.quick {
-            arguments.push("--quick".to_string());
-        }
-        Self { arguments }
-    }
-
-    fn command(&self, more: &[&str]) -> Command {
-        let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_string()));
-        command.args(&self.arguments).args(more);
-        command
-    }
-}
-
-/// Whether the folder holds the results of the same numbers, the same data and the same version of the program.
-fn answers(program: &Program, dir: &Path) -> Result<bool> {
-    if !dir.join("metrics.json").exists() {
-        return Ok(false);
-    }
-    let output = program.command(&["--print-config"]).output()?;
-    let wanted: toml::Table =
-        toml::from_str(&String::from_utf8_lossy(&output.stdout)).context("--print-config")?;
-    let mut found: toml::Table = toml::from_str(&fs::read_to_string(dir.join("config.toml"))?)?;
-    let run = found.remove("run");
-    let version = run.as_ref().and_then(|run| run.get("version")?.as_str());
-    let same_program = version == Some(env!("CARGO_PKG_VERSION"));
-    Ok(same_program && wanted == found && experiment::same_data(dir)?)
 }

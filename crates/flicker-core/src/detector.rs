@@ -11,9 +11,9 @@ use std::sync::Arc;
 /// A model's numbers as plain data, and how to make the model from them.
 ///
 /// Fields have no defaults: whoever writes a configuration knows more than the model does. Unknown fields are refused.
-pub trait Config: Serialize + DeserializeOwned + Clone + std::fmt::Debug {
+pub trait Config: Serialize + DeserializeOwned + Clone + std::fmt::Debug + 'static {
     /// The model that these numbers describe.
-    type Model: Detector;
+    type Model: Detector + 'static;
 
     /// What the family is called, needs and cites.
     const FAMILY: Family;

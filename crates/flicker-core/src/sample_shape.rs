@@ -69,3 +69,43 @@ impl std::fmt::Display for SampleShape {
         }
     }
 }
+
+impl std::str::FromStr for SampleShape {
+    type Err = crate::Error;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> crate::Result<Self> {
+        let sides =
+            |text: &str| text.split('x').map(|side| side.parse().ok()).collect::<Option<Vec<usize>>>();
+        let image = text.strip_prefix("image ").and_then(sides);
+        let row =
+            text.strip_prefix("row of ").and_then(|rest| rest.strip_suffix(" features")).and_then(sides);
+        match (image.as_deref(), row.as_deref()) {
+            (Some(&[channels, height, width]), _) => Ok((channels, height, width).into()),
+            (_, Some(&[features])) => Ok(features.into()),
+            _ => Err(crate::Error::Shape {
+                what: "shape of a sample".into(),
+                expected: "`image CxHxW` or `row of F features`".into(),
+                found: format!("`{text}`"),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_read_as_it_is_written() -> crate::Result<()> {
+        for shape in [SampleShape::from((3, 64, 32)), 30.into()] {
+            assert_eq!(shape.to_string().parse::<SampleShape>()?, shape);
+        }
+        for wrong in ["", "image 3x64", "image 3x64xx", "row of 3", "row of 1x2 features", "row of features"]
+        {
+            let error = wrong.parse::<SampleShape>().expect_err(wrong).to_string();
+            assert!(error.ends_with(&format!("found `{wrong}`")), "{error}");
+        }
+        Ok(())
+    }
+}

@@ -1,13 +1,20 @@
-//! The command line of a train program, as typed.
+//! Command lines as typed: of a training, and what the commands on a run folder share.
 
-use clap::Parser;
+use clap::{Args, Parser};
 use std::path::PathBuf;
 
 /// Trains a detector on what is normal, scores the test set, and leaves a folder that explains itself.
 #[derive(Clone, Debug, Parser)]
 #[command(version, max_term_width = 110)]
-pub(crate) struct Args {
-    /// The experiment: a TOML file (see `experiments/`). Without one, the program's own default runs, on the data that is
+pub(crate) struct TrainProgram {
+    #[command(flatten)]
+    pub train: TrainArgs,
+}
+
+/// The arguments of a training.
+#[derive(Clone, Debug, Args)]
+pub struct TrainArgs {
+    /// The experiment: a TOML file (see `experiments/`). Without one, the family's default runs, on the data that is
     /// there: the full set, or the embedded sample.
     pub experiment: Option<PathBuf>,
 
@@ -54,4 +61,39 @@ pub(crate) struct Args {
     /// Says only the result
     #[arg(long)]
     pub quiet: bool,
+
+    /// The result on standard output is one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What all commands share that score again with the model of a run folder.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Where to compute: cpu, cuda, cuda:N, metal
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+
+    /// Threads; the results do not depend on it [default: all processors]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Where data sets lie [default: $FLICKER_DATA, or data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Says only the result
+    #[arg(long)]
+    pub quiet: bool,
+
+    /// The result on standard output is one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Common {
+    /// Where data sets lie.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(flicker_manifest::data_root)
+    }
 }

@@ -1,34 +1,16 @@
-//! From a trained model to scores, a threshold, decisions and metrics.
+//! From the scores of the validation and test sets to a threshold, decisions and metrics.
 
 use crate::Failure;
 use crate::experiment::Decide;
 use crate::folder::Folder;
 use crate::pixels::{PixelsFile, TestMaps, ValidationMaps};
 use crate::samples::{RunData, TestSet};
+use crate::scoring::{Scored, Scorer};
 use crate::weighting::{Parts, both_classes};
-use candle_core::{Device, Tensor};
 use flicker_core::calibration::{Calibration, Decision};
-use flicker_core::data::{Source, chunks, prefetch};
-use flicker_core::metrics::{Ranking, Summary, auroc, summary};
-use flicker_core::{Detector, Rng};
-use indicatif::{ProgressBar, ProgressStyle};
+use flicker_core::metrics::{Estimate, Ranking, Summary, auroc, summary};
 use serde::Serialize;
-use std::io::IsTerminal;
-use std::sync::Arc;
 use std::time::Instant;
-
-/// Samples scored at once, at most; fewer of large ones.
-const BATCH: usize = 256;
-/// Values scored at once: 64 MiB.
-const BATCH_VALUES: usize = 1 << 24;
-/// Batches that are read while one is scored.
-const AHEAD: usize = 2;
-
-/// The scores of a set, and their parts.
-struct Scored {
-    total: Vec<f32>,
-    parts: Parts,
-}
 
 /// What came out.
 pub(crate) struct Evaluated {
@@ -46,29 +28,6 @@ pub(crate) struct Evaluated {
     pub parts: [Parts; 2],
     /// Seconds of scoring.
     pub seconds: f64,
-}
-
-/// What `metrics.json` says.
-#[derive(Serialize)]
-pub(crate) struct MetricsFile<'a> {
-    #[serde(flatten)]
-    pub summary: &'a Summary,
-    pub alpha: f64,
-    pub n_validation: usize,
-    /// The false-alarm rate that the calibration set supports.
-    pub false_alarms: Option<flicker_core::metrics::Estimate>,
-    pub by_class: Vec<ClassRow>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pixels: Option<&'a PixelsFile>,
-    pub nearest_corner: Option<NearestCorner>,
-    /// Precision, recall and F1 with either class as the positive one.
-    pub both_classes: Vec<BothClasses>,
-    pub seed: u64,
-    pub seconds: f64,
-    pub seconds_train: f64,
-    pub seconds_score: f64,
-    pub peak_memory_bytes: Option<u64>,
-    pub n_parameters: usize,
 }
 
 /// One abnormal class against all normals of the test.
@@ -111,30 +70,59 @@ pub(crate) struct BothClasses {
     pub n: usize,
 }
 
+impl Evaluated {
+    /// AUROC, AUPRC and F1 with their intervals, a line each.
+    pub(crate) fn in_words(&self) -> Vec<String> {
+        let estimate = |name: &str, estimate: Option<Estimate>| match estimate {
+            Some(e) => format!("{name} {:.4} [{:.4}, {:.4}]", e.value, e.low, e.high),
+            None => format!("{name} undefined"),
+        };
+        let prevalence = self.summary.prevalence;
+        let prevalence =
+            prevalence.map_or(String::new(), |p| format!("  (prevalence {p:.4}; positive = abnormal)"));
+        let mut lines = vec![
+            estimate("AUROC", self.summary.auroc),
+            estimate("AUPRC", self.summary.auprc) + &prevalence,
+            estimate("F1", self.summary.f1) + &format!("  ({})", threshold_in_words(&self.calibration)),
+        ];
+        lines.extend(self.pixels.as_ref().map(PixelsFile::in_words));
+        lines
+    }
+}
+
+/// The threshold and what stands behind it.
+pub(crate) fn threshold_in_words(calibration: &Calibration) -> String {
+    match calibration.shortfall() {
+        Some(shortfall) => format!("nothing is flagged: {shortfall}"),
+        None => format!(
+            "threshold {:.6}, from {} validation normals",
+            calibration.threshold_or_infinity(),
+            calibration.n()
+        ),
+    }
+}
+
 /// Scores validation and test sets, sets the threshold by the former, judges by the latter, and writes `scores.csv`,
 /// `calibration.json`.
 pub(crate) fn evaluate(
     folder: &Folder,
-    model: &dyn Detector,
+    scorer: &Scorer<'_>,
     data: &RunData,
     decide: Decide,
-    device: &Device,
-    rng: &Rng,
 ) -> Result<Evaluated, Failure> {
     let begun = Instant::now();
-    let bar = bar(data.validation.source.len() + data.test.source.len());
+    let bar = scorer.bar(data.validation.source.len() + data.test.source.len());
     let mut normals = ValidationMaps::new(&data.test);
-    let validation =
-        score(model, &data.validation.source, device, rng, &bar, &mut |_, map| normals.add(map))?;
+    let validation = scorer.score(&data.validation.source, &bar, &mut |_, map| normals.add(map))?;
     let mut maps = TestMaps::new(&data.test, normals, decide.of_pixels())?;
-    let test = score(model, &data.test.source, device, rng, &bar, &mut |rows, map| maps.add(rows, map))?;
+    let test = scorer.score(&data.test.source, &bar, &mut |rows, map| maps.add(rows, map))?;
     bar.finish_and_clear();
     let pixels = maps.finish()?;
     let seconds = begun.elapsed().as_secs_f64();
     let calibration = Calibration::conformal(&validation.total, decide.false_alarm_rate)?;
     let decisions = calibration.decide(&test.total)?;
     let threshold = calibration.threshold_or_infinity();
-    let summary = summary(&test.total, Some(&data.test.abnormal), threshold, &rng.fork("metrics"))?;
+    let summary = summary(&test.total, Some(&data.test.abnormal), threshold, &scorer.rng.fork("metrics"))?;
     let of_validation = calibration.decide(&validation.total)?;
     let sets = [
         ("validation", &data.validation, &validation, &of_validation),
@@ -144,52 +132,6 @@ pub(crate) fn evaluate(
     folder.write_json("calibration.json", &calibration)?;
     let parts = [validation.parts, test.parts];
     Ok(Evaluated { scores: test.total, decisions, calibration, summary, pixels, parts, seconds })
-}
-
-fn bar(n: usize) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("scoring {bar:30} {pos}/{len} samples, {eta} left");
-    ProgressBar::new(n as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// What is done with the maps of the samples at some indices.
-type SeeMap<'a> = &'a mut dyn FnMut(&[usize], &Tensor) -> Result<(), Failure>;
-
-fn score(
-    model: &dyn Detector,
-    source: &Arc<dyn Source>,
-    device: &Device,
-    rng: &Rng,
-    bar: &ProgressBar,
-    see_map: SeeMap<'_>,
-) -> Result<Scored, Failure> {
-    let mut scored = Scored { total: Vec::new(), parts: Vec::new() };
-    let all: Vec<usize> = (0..source.len()).collect();
-    let at_once = (BATCH_VALUES / source.shape().elements().max(1)).clamp(1, BATCH);
-    let batches: Vec<Vec<usize>> = chunks(&all, at_once).map(<[usize]>::to_vec).collect();
-    for (indices, xs) in batches.iter().zip(prefetch(source.clone(), batches.clone(), AHEAD, device)?) {
-        let scores = model.score(&xs?, rng)?;
-        if let Some(at) = scores.total.iter().position(|score| !score.is_finite()) {
-            let (id, score) = (source.id(indices[at]), scores.total[at]);
-            return Err(Failure::Failed(format!(
-                "the score of sample {id} is {score}; is the sample finite?"
-            )));
-        }
-        if let Some(map) = &scores.map {
-            see_map(indices, map)?;
-        }
-        scored.total.extend(scores.total);
-        for (i, (name, values)) in scores.parts.into_iter().enumerate() {
-            match scored.parts.get_mut(i) {
-                Some((_, all)) => all.extend(values),
-                None => scored.parts.push((name, values)),
-            }
-        }
-        bar.inc(indices.len() as u64);
-    }
-    Ok(scored)
 }
 
 type Rows<'a> = (&'static str, &'a TestSet, &'a Scored, &'a Vec<Decision>);
@@ -207,16 +149,20 @@ fn table(sets: &[Rows<'_>]) -> Result<Vec<u8>, Failure> {
     writer.write_record(&header).map_err(fail)?;
     for (set, samples, scored, decisions) in sets {
         for i in 0..scored.total.len() {
-            let word = |abnormal: bool| if abnormal { "abnormal" } else { "normal" }.to_string();
             let mut row =
                 vec![samples.source.id(i), (*set).to_string(), samples.classes[samples.labels[i]].clone()];
-            row.extend([word(samples.abnormal[i]), scored.total[i].to_string()]);
+            row.extend([decision(samples.abnormal[i]).to_string(), scored.total[i].to_string()]);
             row.extend(scored.parts.iter().map(|(_, values)| values[i].to_string()));
-            row.extend([decisions[i].p_value.to_string(), word(decisions[i].abnormal)]);
+            row.extend([decisions[i].p_value.to_string(), decision(decisions[i].abnormal).to_string()]);
             writer.write_record(&row).map_err(fail)?;
         }
     }
     writer.into_inner().map_err(|error| Failure::Failed(format!("scores.csv: {error}")))
+}
+
+/// What tables say of a sample.
+pub(crate) fn decision(abnormal: bool) -> &'static str {
+    if abnormal { "abnormal" } else { "normal" }
 }
 
 /// How each class fared.

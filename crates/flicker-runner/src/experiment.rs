@@ -17,7 +17,8 @@ pub(crate) struct Experiment<C> {
     pub name: String,
     /// One line for people.
     pub title: String,
-    /// The family.
+    /// The family; where a file leaves it out, whoever reads it has to know.
+    #[serde(default)]
     pub model: String,
     /// The seeds to run it with.
     pub seeds: Vec<u64>,
@@ -118,7 +119,7 @@ impl<C: DeserializeOwned + Serialize + Clone> Experiment<C> {
             plain
         };
         experiment.check(origin)?;
-        Ok(experiment)
+        Ok(Self { model: family.to_string(), ..experiment })
     }
 
     fn check(&self, origin: &str) -> Result<(), Failure> {
@@ -147,8 +148,36 @@ impl<C: DeserializeOwned + Serialize + Clone> Experiment<C> {
     }
 }
 
+impl<C> Experiment<C> {
+    /// What is the same for every family, and the family's numbers.
+    pub(crate) fn split(self) -> (Experiment<()>, C) {
+        let Self { name, title, model, seeds, data, config, decide, keep, weighting, expect, quick, run } =
+            self;
+        (
+            Experiment {
+                name,
+                title,
+                model,
+                seeds,
+                data,
+                config: (),
+                decide,
+                keep,
+                weighting,
+                expect,
+                quick,
+                run,
+            },
+            config,
+        )
+    }
+}
+
 /// The text of the file at `path`.
-pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+///
+/// # Errors
+/// [`Failure::Usage`] if it cannot be read.
+pub fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
@@ -162,7 +191,7 @@ fn expect_family(origin: &str, table: &Table, family: &str) -> Result<(), Failur
 }
 
 /// One line: file, line, and what toml says.
-fn wrong(origin: &str, text: &str, error: &toml::de::Error) -> Failure {
+pub(crate) fn wrong(origin: &str, text: &str, error: &toml::de::Error) -> Failure {
     let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     let place = line.map_or(origin.to_string(), |line| format!("{origin}:{line}"));
     Failure::usage(format!("{place}: {}", one_line(error.message())))

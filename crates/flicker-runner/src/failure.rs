@@ -30,6 +30,14 @@ impl Failure {
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::Usage(what.into())
     }
+
+    /// The same with a hint on how to take the work up again, if it was stopped.
+    pub(crate) fn hinting(self, hint: &str) -> Self {
+        match self {
+            Self::Stopped(stop, text) => Self::Stopped(stop, format!("{text}; {hint}")),
+            failure => failure,
+        }
+    }
 }
 
 impl std::fmt::Display for Failure {
@@ -44,6 +52,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Config { .. } | Error::Protocol(_) => Self::Usage(error.to_string()),
+            Error::Stopped(stop) => Self::Stopped(stop, stop.to_string()),
             // candle's text goes on with a backtrace when one is asked for by the environment.
             Error::Candle(error) => Self::Failed(first_line(&error.to_string())),
             error => Self::Failed(error.to_string()),

@@ -3,8 +3,14 @@
 use crate::Failure;
 use flicker_core::file::write_whole;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// The experiment as it ran, and what ran it.
+pub(crate) const CONFIG: &str = "config.toml";
+/// The trained model.
+pub(crate) const WEIGHTS: &str = "weights.safetensors";
 
 /// The folder of one run.
 #[derive(Clone, Debug)]
@@ -16,19 +22,27 @@ impl Folder {
     /// A new folder at `out`, or under `runs/` by the name of the experiment and the next free number.
     pub(crate) fn create(out: Option<&Path>, name: &str, seed: u64) -> Result<Self, Failure> {
         let dir = match out {
+            Some(out) if Self::at(out).path(CONFIG).exists() => {
+                let hint = "exists already; --resume goes on with it";
+                return Err(Failure::usage(format!("--out {}: {hint}", out.display())));
+            }
             Some(out) if out.exists() => {
-                let hint = if Self::at(out).path("config.toml").exists() {
-                    "; --resume goes on with it"
-                } else {
-                    ""
-                };
-                return Err(Failure::usage(format!("--out {}: exists already{hint}", out.display())));
+                return Err(Failure::usage(format!("--out {}: exists already", out.display())));
             }
             Some(out) => out.to_path_buf(),
             None => numbered(name, seed).1,
         };
         fs::create_dir_all(&dir).map_err(|error| Failure::Failed(format!("{}: {error}", dir.display())))?;
         Ok(Self { dir })
+    }
+
+    /// A new folder at `dir`, which the argument `option` names.
+    pub(crate) fn create_at(option: &str, dir: &Path) -> Result<Self, Failure> {
+        if dir.exists() {
+            return Err(Failure::usage(format!("{option} {}: exists already", dir.display())));
+        }
+        fs::create_dir_all(dir).map_err(|error| Failure::Failed(format!("{}: {error}", dir.display())))?;
+        Ok(Self::at(dir))
     }
 
     /// The folder to go on with: `out`, or the newest under `runs/` of this experiment and seed.
@@ -40,9 +54,9 @@ impl Folder {
             })?,
         };
         let folder = Self { dir };
-        if !folder.path("config.toml").exists() {
+        if !folder.path(CONFIG).exists() {
             return Err(Failure::usage(format!(
-                "--resume {}: is no run folder, it has no config.toml",
+                "--resume {}: is no run folder, it has no {CONFIG}",
                 folder.dir.display()
             )));
         }
@@ -69,6 +83,14 @@ impl Folder {
     /// The path of a file in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// What the JSON file `name` says.
+    pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
+        let path = self.path(name);
+        let bytes = flicker_core::file::read(&path)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
     }
 
     /// Writes a file, whole.

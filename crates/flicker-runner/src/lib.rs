@@ -14,30 +14,44 @@
 //!     # ExitCode::SUCCESS
 //! }
 //! ```
+//!
+//! A program of many families holds an [`AnyFamily`] for each, and calls [`train_family`] and the [`commands`].
 
 mod args;
 pub mod charts;
+pub mod commands;
+mod compare;
+mod conclude;
 mod datasets;
 mod device;
 mod evaluate;
 mod experiment;
 mod failure;
+mod family;
 mod folder;
 mod gallery;
 mod host;
 mod log;
+mod made;
 mod monitor;
+mod opened;
 pub mod pictures;
 mod pixels;
 pub mod report;
 mod samples;
+mod scoring;
 mod screen;
 mod signals;
 pub mod tensorboard;
 mod train;
+mod unseen;
 mod weighting;
 
+pub use args::{Common, TrainArgs};
 pub use device::device;
+pub use experiment::read as read_experiment;
 pub use failure::Failure;
-use screen::{print, say};
-pub use train::train;
+pub use family::{AnyFamily, Text};
+pub use screen::{print, print_json, say};
+pub use train::{finish, run_program, train, train_family};
+pub use unseen::Which;

@@ -1,7 +1,7 @@
 //! The monitor of a program: progress on the screen, the log, checkpoints in the folder, and when to stop.
 
 use crate::Failure;
-use crate::args::Args;
+use crate::args::TrainArgs;
 use crate::folder::Folder;
 use crate::gallery;
 use crate::log::Log;
@@ -48,15 +48,15 @@ impl Screen {
     /// A monitor that writes into `folder` and stops at signals or at the arguments' time limit.
     pub(crate) fn new(
         folder: &Folder,
-        args: &Args,
+        args: &TrainArgs,
         prepare: Prepare,
-        resumed: bool,
+        signals: &Signals,
     ) -> std::result::Result<Self, Failure> {
         Ok(Self {
             log: Log::open(&folder.path("log.jsonl"))?,
             events: None,
-            resumed,
-            signals: Signals::listen()?,
+            resumed: args.resume,
+            signals: signals.clone(),
             deadline: args.time_limit.map(|seconds| (Instant::now(), seconds)),
             folder: folder.clone(),
             prepare,
@@ -202,6 +202,7 @@ impl Monitor for Screen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::TrainProgram;
     use crate::tensorboard::tests::steps;
     use clap::Parser;
 
@@ -232,9 +233,9 @@ mod tests {
     fn steps_of_event_files_count_through_phases_and_resumptions() -> Result<()> {
         let dir = tempfile::tempdir().expect("a folder");
         let folder = Folder::at(dir.path());
-        let args = Args::try_parse_from(["program", "--quiet"]).expect("arguments");
-        let screen = |resumed| {
-            Screen::new(&folder, &args, Prepare::KEEP, resumed)
+        let args = TrainProgram::try_parse_from(["program", "--quiet"]).expect("arguments").train;
+        let screen = |resume| {
+            Screen::new(&folder, &TrainArgs { resume, ..args.clone() }, Prepare::KEEP, &Signals::default())
                 .map_err(|f| Error::data("screen", f.to_string()))
         };
         let mut first = screen(false)?;

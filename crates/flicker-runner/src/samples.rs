@@ -2,11 +2,11 @@
 
 use crate::Failure;
 use crate::datasets::{FileFacts, Located};
+use crate::made::{Made, make, watch, with_made};
 use flicker_core::data::csv::Column;
 use flicker_core::data::folder::{Layout, Options};
 use flicker_core::data::{
-    Concat, Corrupted, Corruption, Dataset, Limits, Masks, NoiseImages, Prepare, Protocol, Samples, Scale,
-    Scaler, Source, Split, SplitConfig, Subset,
+    Dataset, Limits, Masks, Prepare, Protocol, Samples, Scale, Scaler, Source, Split, SplitConfig, Subset,
 };
 use flicker_core::{Rng, SampleShape, TrainSet};
 use serde::{Deserialize, Serialize};
@@ -49,24 +49,6 @@ pub(crate) struct DataConfig {
     /// Made abnormal sets that join the test, each under its own class.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made: Vec<Made>,
-}
-
-/// A made abnormal set: `n` samples of pure noise, or of corrupted test normals.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Made {
-    /// The class that its samples get.
-    pub name: String,
-    /// How many.
-    pub n: usize,
-    /// What is done to test normals; without it, the samples are N(0, 1) noise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub corrupt: Option<Corruption>,
-    /// Whether values are kept in the range of the data.
-    pub clip: bool,
-    /// Whether a second draw of the same kind is watched while training: never trained on, never tested.
-    #[serde(default)]
-    pub watch: bool,
 }
 
 /// Everything that a run reads.
@@ -123,6 +105,34 @@ pub(crate) struct DataFacts {
     pub n_labelled_abnormal: usize,
     pub shape: String,
     pub classes: Vec<String>,
+    /// The columns of a table that are read, in the model's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+}
+
+impl DataFacts {
+    /// Refuses data that are not those of the run that these facts are of, wherever they lie.
+    pub(crate) fn expect_same(&self, now: &Self) -> Result<(), Failure> {
+        let contents =
+            |facts: &Self| -> Vec<String> { facts.files.iter().map(|file| file.sha256.clone()).collect() };
+        let sets = |facts: &Self| [facts.n_train, facts.n_validation, facts.n_test, facts.n_abnormal];
+        if contents(self) != contents(now) {
+            let problem = format!("the run read {}, now there is {}", self.origin, now.origin);
+            return Err(Failure::Failed(format!("{}: other data than the run's: {problem}", self.name)));
+        }
+        if sets(self) != sets(now) || self.shape != now.shape {
+            let words = |facts: &Self| {
+                let [train, validation, test, abnormal] = sets(facts);
+                let shape = &facts.shape;
+                format!(
+                    "{train} to train, {validation} to validate, {test} to test, {abnormal} abnormal, {shape}"
+                )
+            };
+            let problem = format!("expected {}, found {}", words(self), words(now));
+            return Err(Failure::Failed(format!("{}: {problem}", self.name)));
+        }
+        Ok(())
+    }
 }
 
 /// Reads what `config` asks for from the folder `root`, or from the program itself.
@@ -163,8 +173,7 @@ fn scaled(
 
 /// The data set that is asked for. Images of a folder come in their new size.
 fn locate(config: &DataConfig, prepare: Prepare, root: &Path) -> Result<(Dataset, Located), Failure> {
-    let DataConfig { layout, channels, .. } = *config;
-    let images = Options { layout, channels, resize: prepare.resize, limits: Limits::USUAL };
+    let images = config.images(prepare);
     let Some(folder) = &config.folder else {
         return Ok(crate::datasets::locate(&config.name, root, &config.drop, &images)?);
     };
@@ -175,6 +184,12 @@ fn locate(config: &DataConfig, prepare: Prepare, root: &Path) -> Result<(Dataset
 }
 
 impl DataConfig {
+    /// How images of a folder are read.
+    pub(crate) fn images(&self, prepare: Prepare) -> Options {
+        let Self { layout, channels, .. } = *self;
+        Options { layout, channels, resize: prepare.resize, limits: Limits::USUAL }
+    }
+
     /// What the data are called.
     fn called(&self) -> String {
         let of_folder = self.folder.as_ref().and_then(|folder| folder.file_name());
@@ -205,6 +220,7 @@ fn facts(
         n_labelled_abnormal: split.train_abnormal.len(),
         shape: dataset.shape().to_string(),
         classes: test.classes.clone(),
+        columns: dataset.columns().to_vec(),
     }
 }
 
@@ -231,7 +247,7 @@ fn in_words(protocol: &Protocol) -> String {
     }
 }
 
-fn subset(dataset: &Dataset, indices: &[usize]) -> Result<Arc<dyn Source>, Failure> {
+pub(crate) fn subset(dataset: &Dataset, indices: &[usize]) -> Result<Arc<dyn Source>, Failure> {
     Ok(Arc::new(Subset::new(dataset.source().clone(), indices.to_vec())?))
 }
 
@@ -252,117 +268,4 @@ fn labelled(dataset: &Dataset, indices: &[usize], abnormal: &[bool]) -> Result<T
         abnormal: abnormal.to_vec(),
         masks: dataset.masks().map(|masks| masks.subset(indices)).transpose()?,
     })
-}
-
-/// A made set, and where its samples are abnormal where that is known.
-struct MadeSet {
-    source: Arc<dyn Source>,
-    masks: Option<Arc<dyn Source>>,
-}
-
-/// Made sets by name.
-struct MadeSets {
-    test: Vec<(String, MadeSet)>,
-    watch: Vec<(String, Arc<dyn Source>)>,
-}
-
-fn make(
-    config: &DataConfig,
-    dataset: &Dataset,
-    split: &Split,
-    prepare: Prepare,
-    rng: &Rng,
-) -> Result<MadeSets, Failure> {
-    let normals: Vec<usize> = split
-        .test
-        .iter()
-        .zip(&split.test_abnormal)
-        .filter(|(_, abnormal)| !**abnormal)
-        .map(|(&index, _)| index)
-        .collect();
-    let mut sets = MadeSets { test: Vec::new(), watch: Vec::new() };
-    for made in &config.made {
-        let rng = rng.fork("made").fork(&made.name);
-        sets.test.push((made.name.clone(), one_set(made, dataset, &normals, prepare, rng.fork("test"))?));
-        if made.watch {
-            // What is watched decides nothing, so it may be smaller than what is tested.
-            let watched = Made { n: made.n.min(split.validation.len()), ..made.clone() };
-            let set = one_set(&watched, dataset, &split.validation, prepare, rng.fork("watch"))?;
-            sets.watch.push((made.name.clone(), set.source));
-        }
-    }
-    Ok(sets)
-}
-
-fn one_set(
-    made: &Made,
-    dataset: &Dataset,
-    normals: &[usize],
-    prepare: Prepare,
-    rng: Rng,
-) -> Result<MadeSet, Failure> {
-    let values = [prepare.range.apply(0.0), prepare.range.apply(1.0)];
-    match made.corrupt {
-        None => {
-            let noise = NoiseImages::new(made.n, dataset.shape(), made.clip.then_some(values), rng);
-            Ok(MadeSet { source: Arc::new(noise), masks: None })
-        }
-        Some(corruption) => {
-            if made.n > normals.len() {
-                let problem =
-                    format!("data.made `{}`: {} samples of {} normals", made.name, made.n, normals.len());
-                return Err(Failure::usage(problem));
-            }
-            let order = rng.fork("which").permutation(normals.len());
-            let chosen: Vec<usize> = order[..made.n].iter().map(|&position| normals[position]).collect();
-            let set = Corrupted::new(subset(dataset, &chosen)?, corruption, values, made.clip, rng)?;
-            let set = Arc::new(set);
-            Ok(MadeSet { masks: set.masks(), source: set })
-        }
-    }
-}
-
-/// The validation normals and the made sets that are watched, where any is.
-fn watch(
-    config: &DataConfig,
-    validation: &TestSet,
-    made: Vec<(String, Arc<dyn Source>)>,
-) -> Vec<(String, Arc<dyn Source>)> {
-    if config.made.iter().all(|made| !made.watch) {
-        return Vec::new();
-    }
-    let mut watch = vec![("normal".to_string(), validation.source.clone())];
-    watch.extend(made);
-    watch
-}
-
-fn with_made(mut test: TestSet, made: Vec<(String, MadeSet)>) -> Result<TestSet, Failure> {
-    if made.is_empty() {
-        return Ok(test);
-    }
-    test.masks = with_made_masks(&test, &made)?;
-    let mut sources = vec![test.source.clone()];
-    for (name, MadeSet { source, .. }) in made {
-        test.labels.extend(vec![test.classes.len(); source.len()]);
-        test.abnormal.extend(vec![true; source.len()]);
-        test.classes.push(name);
-        sources.push(source);
-    }
-    test.source = Arc::new(Concat::new(sources)?);
-    Ok(test)
-}
-
-/// The masks of all, where any has some. Of normal samples they are known to be blank.
-fn with_made_masks(test: &TestSet, made: &[(String, MadeSet)]) -> Result<Option<Masks>, Failure> {
-    let SampleShape::Image { height, width, .. } = test.source.shape() else { return Ok(None) };
-    if test.masks.is_none() && made.iter().all(|(_, set)| set.masks.is_none()) {
-        return Ok(None);
-    }
-    let normals = || test.abnormal.iter().map(|abnormal| !abnormal).collect();
-    let mut all = vec![test.masks.clone().unwrap_or_else(|| Masks::blank([height, width], normals()))];
-    all.extend(made.iter().map(|(_, set)| match &set.masks {
-        Some(masks) => Masks::all(masks.clone()),
-        None => Masks::blank([height, width], vec![false; set.source.len()]),
-    }));
-    Ok(Some(Masks::concat(all)?))
 }

@@ -27,6 +27,14 @@ impl Signals {
         Ok(signals)
     }
 
+    /// As after an interrupt.
+    #[cfg(test)]
+    pub(crate) fn interrupted() -> Self {
+        let signals = Self::default();
+        signals.interrupt.store(true, Ordering::Relaxed);
+        signals
+    }
+
     /// Why to stop, if a signal came.
     pub(crate) fn stop(&self) -> Option<Stop> {
         if self.interrupt.load(Ordering::Relaxed) {

@@ -1,36 +1,55 @@
-//! What a train program does, from its arguments to its last line.
+//! A training, from its arguments to its last line, for any family.
 
-use crate::args::Args;
+use crate::args::{TrainArgs, TrainProgram};
+use crate::conclude::{Conclusion, Spent};
 use crate::device::{device, use_threads};
-use crate::evaluate::{self, Evaluated, MetricsFile};
-use crate::experiment::{self, Experiment};
-use crate::folder::Folder;
-use crate::gallery::{self, Show};
+use crate::evaluate::Evaluated;
+use crate::experiment;
+use crate::family::{AnyExperiment, AnyFamily, Changes, Text, to_toml};
+use crate::folder::{CONFIG, Folder, WEIGHTS};
 use crate::host::{Host, peak_memory_bytes};
 use crate::log::Log;
 use crate::monitor::{CHECKPOINT, Screen};
 use crate::samples::{self, RunData};
-use crate::{Failure, report, say, weighting};
+use crate::signals::Signals;
+use crate::{Failure, say};
 use candle_core::Device;
 use clap::Parser;
 use flicker_core::run::{Checkpoint, Every, Run};
 use flicker_core::{Config, Detector, Error, Family, Rng, Supervision};
 use serde::Serialize;
 use serde_json::json;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 /// Runs a train program of the family `C`: reads the arguments, trains, scores, judges and reports. `default` is the text of
 /// the experiment that runs when no file is named.
 pub fn train<C: Config>(default: &str) -> ExitCode {
-    flicker_core::prepare_process();
-    let args = match Args::try_parse() {
-        Ok(args) => args,
+    let args = match TrainProgram::try_parse() {
+        Ok(program) => program.train,
         Err(error) => error.exit(), // clap's own text; code 2 for an error, 0 for --help
     };
-    let done = use_threads(args.threads)
-        .and_then(|threads| flicker_core::in_pool(|| run::<C>(&args, default, threads)));
+    run_program(args.threads, |threads| {
+        let text = match &args.experiment {
+            Some(path) => Text { origin: path.display().to_string(), text: experiment::read(path)? },
+            None => Text { origin: "the default experiment".into(), text: default.to_string() },
+        };
+        train_family(&AnyFamily::of::<C>(), &text, &args, threads)
+    })
+}
+
+/// Does `work` as a program does: on so many of rayon's threads (all processors without a number), with what went wrong said
+/// on standard error, and the exit code for the shell. `work` gets the number of threads.
+pub fn run_program(
+    threads: Option<usize>,
+    work: impl FnOnce(usize) -> Result<(), Failure> + Send,
+) -> ExitCode {
+    flicker_core::prepare_process();
+    finish(use_threads(threads).and_then(|threads| flicker_core::in_pool(|| work(threads))))
+}
+
+/// The exit code of what was done; what went wrong is said on standard error.
+pub fn finish(done: Result<(), Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -40,10 +59,20 @@ pub fn train<C: Config>(default: &str) -> ExitCode {
     }
 }
 
-fn run<C: Config>(args: &Args, default: &str, threads: usize) -> Result<(), Failure> {
-    let experiment = read_experiment::<C>(args, default)?;
+/// Trains a model of `family` as the experiment in `text` and `args` say: scores, judges, and leaves a run folder.
+///
+/// # Errors
+/// Where a number, the data or the folder cannot work, the training diverges, or it is stopped.
+pub fn train_family(
+    family: &AnyFamily,
+    text: &Text,
+    args: &TrainArgs,
+    threads: usize,
+) -> Result<(), Failure> {
+    let experiment = family.parse(text, &Changes { quick: args.quick, set: &args.set })?;
     if args.print_config {
-        return print_config(&experiment);
+        crate::print(&experiment.text);
+        return Ok(());
     }
     let device = device(&args.device)?;
     let job = Job { seed: args.seed.unwrap_or(experiment.seeds[0]), device, threads, begun: Instant::now() };
@@ -53,14 +82,29 @@ fn run<C: Config>(args: &Args, default: &str, threads: usize) -> Result<(), Fail
     }
     let rng = Rng::new(job.seed);
     let data = samples::read(&experiment.data, &root, &rng.fork("data"))?;
-    require_labels(C::FAMILY, &data)?;
-    let mut model = experiment.config.build(data.shape, rng.fork("weights"), &job.device)?;
+    require_labels(experiment.family, &data)?;
+    let mut model = experiment.build(data.shape, rng.fork("weights"), &job.device)?;
     if !args.quiet {
-        introduce(&data, &model, &job);
+        introduce(experiment.family.name, &data, model.as_ref(), &job);
     }
     let (folder, resume) = open_folder(args, &experiment, &job, &data)?;
-    let seconds = fit(args, &experiment, &job, &data, &mut model, &folder, resume)?;
-    let evaluated = conclude(&experiment, &job, &data, &model, &folder, seconds)?;
+    let signals = Signals::listen()?;
+    let evaluated = fit(args, &experiment, &job, &data, model.as_mut(), (&folder, resume, &signals))
+        .and_then(|train| {
+            let conclusion = Conclusion {
+                experiment: &experiment,
+                seed: job.seed,
+                device: &job.device,
+                data: &data,
+                model: model.as_ref(),
+                signals: &signals,
+                quiet: args.quiet,
+            };
+            conclusion.write(&folder, &Spent::Now { begun: job.begun, train })
+        })
+        .map_err(|failure| {
+            failure.hinting(&format!("go on with --resume --out {}", folder.dir().display()))
+        })?;
     summarise(args, &evaluated, &job, &folder)
 }
 
@@ -72,23 +116,6 @@ struct Job {
     begun: Instant,
 }
 
-fn read_experiment<C: Config>(args: &Args, default: &str) -> Result<Experiment<C>, Failure> {
-    let (origin, text) = match &args.experiment {
-        Some(path) => (path.display().to_string(), experiment::read(path)?),
-        None => ("the default experiment".to_string(), default.to_string()),
-    };
-    Experiment::parse(&origin, &text, C::FAMILY.name, args.quick, &args.set)
-}
-
-fn print_config<C: Serialize>(experiment: &Experiment<C>) -> Result<(), Failure> {
-    crate::print(&to_toml(experiment)?);
-    Ok(())
-}
-
-fn to_toml(value: &impl Serialize) -> Result<String, Failure> {
-    toml::to_string(value).map_err(|error| Failure::Failed(format!("config.toml: {error}")))
-}
-
 /// A supervised family needs abnormal samples with their label.
 fn require_labels(family: Family, data: &RunData) -> Result<(), Failure> {
     if family.supervision != Supervision::Supervised || data.train.abnormal.is_some() {
@@ -98,7 +125,7 @@ fn require_labels(family: Family, data: &RunData) -> Result<(), Failure> {
     Err(Failure::usage(format!("{} {problem}", family.name)))
 }
 
-fn introduce(data: &RunData, model: &dyn Detector, job: &Job) {
+fn introduce(family: &str, data: &RunData, model: &dyn Detector, job: &Job) {
     let facts = &data.facts;
     say(&format!("data: {} from {}; {}", facts.name, facts.origin, facts.protocol));
     say(&format!(
@@ -109,14 +136,12 @@ fn introduce(data: &RunData, model: &dyn Detector, job: &Job) {
         say(&format!("      {} abnormal ones train with their label", facts.n_labelled_abnormal));
     }
     let parameters = model.weights().n_parameters();
-    say(&format!("model: {parameters} parameters; seed {}, {} threads", job.seed, job.threads));
+    say(&format!("model: {family}, {parameters} parameters; seed {}, {} threads", job.seed, job.threads));
 }
 
-/// `config.toml`: the experiment as it ran, and what ran it.
+/// What `config.toml` says after the experiment as it ran: what ran it.
 #[derive(Serialize)]
-struct Record<'a, C> {
-    #[serde(flatten)]
-    experiment: &'a Experiment<C>,
+struct Record {
     run: RunRecord,
 }
 
@@ -130,19 +155,19 @@ struct RunRecord {
 }
 
 /// A new folder with the run's own description, or the old one and where its training stands.
-fn open_folder<C: Config>(
-    args: &Args,
-    experiment: &Experiment<C>,
+fn open_folder(
+    args: &TrainArgs,
+    experiment: &AnyExperiment,
     job: &Job,
     data: &RunData,
 ) -> Result<(Folder, Option<Checkpoint>), Failure> {
     let run =
         RunRecord { seed: job.seed, device: args.device.clone(), threads: job.threads, host: Host::here() };
-    let record = to_toml(&Record { experiment, run })?;
+    let record = format!("{}\n{}", experiment.text, to_toml(&Record { run })?);
     if !args.resume {
         let folder = Folder::create(args.out.as_deref(), &experiment.name, job.seed)?;
         let begun = folder
-            .write("config.toml", record.as_bytes())
+            .write(CONFIG, record.as_bytes())
             .and_then(|()| folder.write_json("data.json", &data.facts))
             .and_then(|()| data.scaler.iter().try_for_each(|scaler| folder.write_json("scale.json", scaler)));
         // Half of the description is no run folder: neither a new run nor --resume could use it.
@@ -170,7 +195,7 @@ fn expect_same_run(folder: &Folder, record: &str, data: &RunData) -> Result<(), 
         table.insert("seed".into(), run.get("seed")?.clone());
         Some(table)
     };
-    let path = folder.path("config.toml");
+    let path = folder.path(CONFIG);
     let found = experiment::read(&path)?;
     let (expected, found) = (parse(record), parse(&found));
     if expected != found {
@@ -197,18 +222,17 @@ fn first_difference(expected: Option<&toml::Table>, found: Option<&toml::Table>)
 }
 
 /// Trains, and writes the weights. Answers with the seconds that it took.
-fn fit<C: Config>(
-    args: &Args,
-    experiment: &Experiment<C>,
+fn fit(
+    args: &TrainArgs,
+    experiment: &AnyExperiment,
     job: &Job,
     data: &RunData,
-    model: &mut C::Model,
-    folder: &Folder,
-    resume: Option<Checkpoint>,
+    model: &mut dyn Detector,
+    (folder, resume, signals): (&Folder, Option<Checkpoint>, &Signals),
 ) -> Result<f64, Failure> {
     let begun = Instant::now();
     Log::rewind(&folder.path("log.jsonl"), resume.as_ref().map(|checkpoint| &checkpoint.at))?;
-    let mut screen = Screen::new(folder, args, data.prepare, args.resume)?;
+    let mut screen = Screen::new(folder, args, data.prepare, signals)?;
     screen.log().write(&json!({"event": "start", "experiment": experiment.name, "seed": job.seed, "version": Host::here().version}))?;
     let every = |n: usize| (n > 0).then_some(n);
     let keep = experiment.keep;
@@ -220,93 +244,29 @@ fn fit<C: Config>(
     if let Some(checkpoint) = resume {
         run = run.resuming(checkpoint);
     }
-    let fitted = model.fit(&data.train, &mut run);
-    fitted.map_err(|error| match error {
-        Error::Stopped(stop) => {
-            Failure::Stopped(stop, format!("{stop}; go on with --resume --out {}", folder.dir().display()))
-        }
-        error => error.into(),
-    })?;
-    model.weights().save(&folder.path("weights.safetensors"))?;
+    model.fit(&data.train, &mut run)?;
+    model.weights().save(&folder.path(WEIGHTS))?;
     let seconds = begun.elapsed().as_secs_f64();
     screen.log().write(&json!({"event": "done", "seconds": seconds}))?;
     Ok(seconds)
 }
 
-/// Scores, judges, and writes everything that comes of it.
-fn conclude<C: Config>(
-    experiment: &Experiment<C>,
-    job: &Job,
-    data: &RunData,
-    model: &dyn Detector,
-    folder: &Folder,
-    seconds_train: f64,
-) -> Result<Evaluated, Failure> {
-    let rng = Rng::new(job.seed).fork("score");
-    let evaluated = evaluate::evaluate(folder, model, data, experiment.decide, &job.device, &rng)?;
-    gallery::write(
-        folder,
-        model,
-        &data.test,
-        &evaluated,
-        &Show { prepare: data.prepare, device: &job.device, rng: &rng },
-    )?;
-    if let Some(wanted) = &experiment.weighting {
-        weighting::write(folder, wanted, [&evaluated.parts[0], &evaluated.parts[1]], &data.test)?;
-    }
-    let metrics = MetricsFile {
-        summary: &evaluated.summary,
-        alpha: experiment.decide.false_alarm_rate,
-        n_validation: data.validation.source.len(),
-        false_alarms: evaluated.calibration.false_alarms(),
-        by_class: evaluate::by_class(&data.test, &evaluated),
-        pixels: evaluated.pixels.as_ref(),
-        nearest_corner: evaluate::nearest_corner(&data.test, &evaluated),
-        both_classes: evaluate::of_both_classes(&data.test, &evaluated),
-        seed: job.seed,
-        seconds: job.begun.elapsed().as_secs_f64(),
-        seconds_train,
-        seconds_score: evaluated.seconds,
-        peak_memory_bytes: peak_memory_bytes(),
-        n_parameters: model.weights().n_parameters(),
-    };
-    folder.write_json("metrics.json", &metrics)?;
-    report::write(folder.dir())?;
-    Ok(evaluated)
-}
-
 /// The last lines on the screen.
-fn summarise(args: &Args, evaluated: &Evaluated, job: &Job, folder: &Folder) -> Result<(), Failure> {
-    let summary = &evaluated.summary;
-    let estimate = |name: &str, estimate: Option<flicker_core::metrics::Estimate>| match estimate {
-        Some(e) => format!("{name} {:.4} [{:.4}, {:.4}]", e.value, e.low, e.high),
-        None => format!("{name} undefined"),
-    };
-    let mut lines = vec![
-        estimate("AUROC", summary.auroc),
-        estimate("AUPRC", summary.auprc)
-            + &summary
-                .prevalence
-                .map_or(String::new(), |p| format!("  (prevalence {p:.4}; positive = abnormal)")),
-        estimate("F1", summary.f1)
-            + &match evaluated.calibration.shortfall() {
-                Some(shortfall) => format!("  (nothing is flagged: {shortfall})"),
-                None => format!(
-                    "  (threshold {:.6}, from {} validation normals)",
-                    evaluated.calibration.threshold_or_infinity(),
-                    evaluated.calibration.n()
-                ),
-            },
-    ];
-    lines.extend(evaluated.pixels.as_ref().map(|pixels| pixels.in_words()));
+fn summarise(args: &TrainArgs, evaluated: &Evaluated, job: &Job, folder: &Folder) -> Result<(), Failure> {
     let dir = folder.dir().display();
+    if args.json {
+        crate::print_json(
+            &json!({"run": dir.to_string(), "metrics": folder.read_json::<serde_json::Value>("metrics.json")?}),
+        );
+        return Ok(());
+    }
+    let mut lines = evaluated.in_words();
     let memory = peak_memory_bytes().map_or(String::new(), |bytes| format!(", {} MiB at most", bytes >> 20));
     lines.push(format!("{:.1} s{memory}; everything is in {dir}", job.begun.elapsed().as_secs_f64()));
     if !args.quiet {
-        let page: PathBuf = folder.path("report.html");
         lines.push(format!(
             "next: open {} in a browser, or try another seed with --seed {}",
-            page.display(),
+            folder.path("report.html").display(),
             job.seed + 1
         ));
     }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 /// Which crates of ours each kind of crate may depend on. A kind is a folder, or the name of a crate.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("flicker-kernels", &[]),
     ("flicker-core", &["flicker-kernels"]),
     ("flicker-manifest", &[]),
     ("model", &["flicker-core", "flicker-kernels"]),
     ("flicker-runner", &["flicker-core", "flicker-manifest"]),
     ("train", &["flicker-runner", "model"]),
+    ("flicker", &["flicker-core", "flicker-runner", "model"]),
     ("flicker-bench", &["flicker-core", "flicker-kernels", "model"]),
     (
         "flicker-device-check",
@@ -110,7 +111,7 @@ fn reach<'a>(ours: &'a Crates, name: &str, feature: &str, reached: &mut BTreeSet
 
 fn kind<'a>(name: &'a str, path: &Path) -> &'a str {
     let path = path.to_string_lossy();
-    if name.starts_with("flicker-") || name == "xtask" {
+    if name.starts_with("flicker") || name == "xtask" {
         name
     } else if path.contains("crates/train/") {
         "train"

@@ -15,7 +15,6 @@ pub(super) struct Experiment {
     #[serde(skip)]
     pub(super) file_name: String,
     pub(super) title: String,
-    pub(super) model: String,
     pub(super) seeds: Vec<u64>,
     #[serde(default)]
     pub(super) expect: BTreeMap<String, Expectation>,
@@ -84,6 +83,14 @@ impl Outcome {
             machine: run("machine"),
             commit: run("commit"),
         })
+    }
+
+    /// The result in one line.
+    pub(super) fn in_words(&self) -> String {
+        let shown =
+            |name: &str| self.metric(name).map_or("undefined".to_string(), |value| format!("{value:.4}"));
+        let seconds = self.metric("seconds").map_or(String::new(), |seconds| format!(" in {seconds:.0} s"));
+        format!("AUROC {}, AUPRC {}{seconds}", shown("auroc"), shown("auprc"))
     }
 
     /// A metric, whether it comes with an interval or alone; `pixels.pro` is one within a table.

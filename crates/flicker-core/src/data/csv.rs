@@ -60,20 +60,44 @@ pub fn dataset(
         let problem = format!("{} values of the label for {} classes", layout.values.len(), classes.len());
         return Err(Error::data(origin, problem));
     }
-    let mut table = Table::open(origin, bytes, layout)?;
-    while table.read_row()? {}
-    if table.labels.is_empty() || table.features.is_empty() {
-        let problem = format!(
-            "{} rows of {} features, expected at least one",
-            table.labels.len(),
-            table.features.len()
-        );
-        return Err(Error::data(origin, problem));
+    let mut table = Table::open(origin, bytes, layout.header)?;
+    let label = layout.label.position(origin, &table.names)?;
+    let mut dropped = vec![label];
+    for column in &layout.drop {
+        dropped.push(column.position(origin, &table.names)?);
     }
+    table.features = (0..table.names.len()).filter(|column| !dropped.contains(column)).collect();
+    table.label = Some((label, &layout.values));
+    table.read_rows()?;
     let columns = table.features.iter().map(|&column| table.names[column].clone()).collect();
     let parts = vec![Part::Train; table.labels.len()];
     let samples = Samples::new(table.features.len(), table.values)?;
     Dataset::new(name, Arc::new(samples), table.labels, classes.to_vec(), parts)?.with_columns(columns)
+}
+
+/// The columns of a table that a model takes.
+#[derive(Debug)]
+pub struct Features {
+    /// A row each.
+    pub samples: Samples,
+    /// The table's other columns.
+    pub unused: Vec<String>,
+}
+
+/// Reads the columns `columns` of a table, in this order whatever the table's own, by the names that a [`Dataset`] of such
+/// tables has in [`Dataset::columns`]. No column needs to be a label, and further columns are not looked at.
+///
+/// # Errors
+/// As [`dataset`], but for labels.
+pub fn features(origin: &str, bytes: &[u8], header: Header, columns: &[String]) -> Result<Features> {
+    let mut table = Table::open(origin, bytes, header)?;
+    for column in columns {
+        let position = Column::Name(column.clone()).position(origin, &table.names)?;
+        table.features.push(position);
+    }
+    table.read_rows()?;
+    let unused = table.names.iter().filter(|name| !columns.contains(name)).cloned().collect();
+    Ok(Features { samples: Samples::new(table.features.len(), table.values)?, unused })
 }
 
 /// A table that is being read.
@@ -82,8 +106,8 @@ struct Table<'a> {
     reader: ::csv::Reader<Box<dyn Read + 'a>>,
     names: Vec<String>,
     features: Vec<usize>,
-    label: usize,
-    label_values: &'a [String],
+    /// The column of the class, and what it says for each.
+    label: Option<(usize, &'a [String])>,
     record: ::csv::StringRecord,
     /// Whether `record` is a row that was not taken in yet.
     row_waits: bool,
@@ -92,7 +116,7 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn open(origin: &'a str, bytes: &'a [u8], layout: &'a Layout) -> Result<Self> {
+    fn open(origin: &'a str, bytes: &'a [u8], header: Header) -> Result<Self> {
         let unpacked: Box<dyn Read> = Box::new(gz::reader(bytes, gz::LIMIT));
         let mut reader = ::csv::ReaderBuilder::new()
             .has_headers(false) // the layout says what the first line is
@@ -102,36 +126,41 @@ impl<'a> Table<'a> {
         let mut record = ::csv::StringRecord::new();
         let mut next = || reader.read_record(&mut record).map_err(|error| failed(origin, &error));
         let first = next()?;
-        let row_waits = match layout.header {
+        let row_waits = match header {
             Header::Names => false,
             Header::Absent => first,
             Header::Skipped => next()?,
         };
-        let names: Vec<String> = match layout.header {
+        let names: Vec<String> = match header {
             Header::Names => record.iter().map(str::to_owned).collect(),
             Header::Absent | Header::Skipped => {
                 (0..record.len()).map(|position| position.to_string()).collect()
             }
         };
-        let label = layout.label.position(origin, &names)?;
-        let mut dropped = vec![label];
-        for column in &layout.drop {
-            dropped.push(column.position(origin, &names)?);
-        }
-        let features = (0..names.len()).filter(|column| !dropped.contains(column)).collect();
-        let label_values = &layout.values;
         Ok(Self {
             origin,
             reader,
             names,
-            features,
-            label,
-            label_values,
+            features: vec![],
+            label: None,
             record,
             row_waits,
             values: vec![],
             labels: vec![],
         })
+    }
+
+    /// Reads every row.
+    fn read_rows(&mut self) -> Result<()> {
+        let mut rows = 0;
+        while self.read_row()? {
+            rows += 1;
+        }
+        if rows == 0 || self.features.is_empty() {
+            let problem = format!("{rows} rows of {} features, expected at least one", self.features.len());
+            return Err(Error::data(self.origin, problem));
+        }
+        Ok(())
     }
 
     /// Reads one row; `false` at the end.
@@ -155,14 +184,16 @@ impl<'a> Table<'a> {
                 }
             }
         }
-        let field = &self.record[self.label];
-        let Some(label) = self.label_values.iter().position(|value| same(value, field)) else {
-            let expected = self.label_values.join("`, `");
-            let problem =
-                format!("column `{}`: expected one of `{expected}`, found `{field}`", self.names[self.label]);
-            return Err(self.problem(problem));
-        };
-        self.labels.push(label as u32);
+        if let Some((column, values)) = self.label {
+            let field = &self.record[column];
+            let Some(label) = values.iter().position(|value| same(value, field)) else {
+                let expected = values.join("`, `");
+                let problem =
+                    format!("column `{}`: expected one of `{expected}`, found `{field}`", self.names[column]);
+                return Err(self.problem(problem));
+            };
+            self.labels.push(label as u32);
+        }
         Ok(true)
     }
 
@@ -240,6 +271,27 @@ mod tests {
             let samples = Samples::collect(&**table.source())?;
             assert_eq!((samples.get(0), samples.get(1)), (Some(&[1.0, 2.0][..]), Some(&[3.0, 4.0][..])));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn features_are_found_by_name_in_any_order() -> Result<()> {
+        let columns = ["V1".to_owned(), "Amount".into()];
+        let text = "Amount,Class,V1\n2.5,?,-1.5\n4,,3\n";
+        let Features { samples, unused } = features("t.csv", text.as_bytes(), Header::Names, &columns)?;
+        assert_eq!((samples.get(0), samples.get(1)), (Some(&[-1.5, 2.5][..]), Some(&[3.0, 4.0][..])));
+        assert_eq!(unused, ["Class"]);
+        let Features { samples, .. } =
+            features("t.csv", b"1,2\n3,4", Header::Absent, &["1".into(), "0".into()])?;
+        assert_eq!((samples.len(), samples.get(1)), (2, Some(&[4.0, 3.0][..])));
+        let said =
+            |text: &str| features("t.csv", text.as_bytes(), Header::Names, &columns).unwrap_err().to_string();
+        assert_eq!(said("V1,Class\n1,0\n"), "t.csv: no column `Amount`, expected one of 2: V1, Class");
+        assert_eq!(said("V1,Amount\n"), "t.csv: 0 rows of 2 features, expected at least one");
+        assert_eq!(
+            said("V1,Amount\n1,x\n"),
+            "t.csv, line 2: column `Amount`: expected a finite number, found `x`"
+        );
         Ok(())
     }
 

@@ -87,6 +87,19 @@ impl Protocol {
         split::divide(self, dataset, config, rng)
     }
 
+    /// Whether each sample is abnormal; `None` for those that the protocol does not use.
+    ///
+    /// # Errors
+    /// If a class does not exist or is named twice.
+    pub fn labels(&self, dataset: &Dataset) -> Result<Vec<Option<bool>>> {
+        let label = |role| match role {
+            Role::Normal => Some(false),
+            Role::Abnormal => Some(true),
+            Role::Unused => None,
+        };
+        Ok(self.roles(dataset)?.into_iter().map(label).collect())
+    }
+
     /// The role of each sample.
     pub(super) fn roles(&self, dataset: &Dataset) -> Result<Vec<Role>> {
         let classes = dataset.classes();

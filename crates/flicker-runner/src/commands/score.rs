@@ -1,0 +1,163 @@
+//! Scores of new samples by the model of a run folder, with p-values and decisions by its saved threshold.
+
+use crate::Failure;
+use crate::args::Common;
+use crate::device::device;
+use crate::evaluate::{decision, threshold_in_words};
+use crate::family::AnyFamily;
+use crate::opened::Opened;
+use crate::say;
+use crate::scoring::{Scored, Scorer};
+use crate::signals::Signals;
+use crate::unseen::{Unseen, Which};
+use flicker_core::calibration::{Calibration, Decision};
+use flicker_core::file::write_whole;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// The arguments of a scoring.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ScoreArgs {
+    /// The run folder, which is the model: numbers, weights, threshold
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+
+    /// What to score: the name of a data set, a CSV table with the columns that the run read, or a file of IDX images
+    /// [default: the run's own test set]
+    #[arg(value_name = "DATA")]
+    pub samples: Option<String>,
+
+    /// The official part of a data set [default: test, where there are parts]
+    #[arg(long, value_enum)]
+    pub part: Option<Which>,
+
+    /// Where the scores go, as CSV [default: standard output]
+    #[arg(long, value_name = "FILE", required_if_eq("json", "true"))]
+    pub out: Option<PathBuf>,
+
+    /// Another threshold from the run's validation scores: the share of normal samples that may be flagged
+    #[arg(long, value_name = "RATE")]
+    pub false_alarm_rate: Option<f64>,
+
+    /// What all commands share.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Scores what `args` ask for by the model of a run of one of `families`.
+///
+/// # Errors
+/// If the run folder is not whole, the samples are not there or of another shape, or the scores cannot be written.
+pub fn score(families: &[&AnyFamily], args: &ScoreArgs) -> Result<(), Failure> {
+    let run = Opened::read(families, &args.run, &device(&args.common.device)?)?;
+    let calibration = calibration(&run, args.false_alarm_rate)?;
+    if let Some(out) = &args.out {
+        expect_free(out, &args.run)?;
+    }
+    let unseen = Unseen::read(&run, args.samples.as_deref(), args.part, &args.common.root())?;
+    if !args.common.quiet {
+        say(&format!("model: {}, seed {}: {}", run.experiment.model, run.seed, run.experiment.title));
+        say(&format!("data: {} samples from {}, each a {}", unseen.source.len(), unseen.origin, run.shape));
+        unseen.notes.iter().for_each(|note| say(note));
+    }
+    let (rng, signals) = (run.scoring_rng(), Signals::listen()?);
+    let device = run.model.weights().device();
+    let scorer =
+        Scorer { model: run.model.as_ref(), device, rng: &rng, signals: &signals, quiet: args.common.quiet };
+    let bar = scorer.bar(unseen.source.len());
+    let scored = scorer
+        .score(&unseen.source, &bar, &mut |_, _| Ok(()))
+        .map_err(|failure| failure.hinting("nothing was written"))?;
+    bar.finish_and_clear();
+    let decisions = calibration.decide(&scored.total)?;
+    let text = table(&unseen, &scored, &decisions)?;
+    match &args.out {
+        Some(out) => write_whole(out, &text)?,
+        None => crate::print(&String::from_utf8_lossy(&text)),
+    }
+    summarise(args, &calibration, &decisions);
+    Ok(())
+}
+
+/// The run's threshold, or the one of another promise from the same validation scores.
+fn calibration(run: &Opened, rate: Option<f64>) -> Result<Calibration, Failure> {
+    let saved = run.calibration()?;
+    match rate {
+        Some(rate) if !(rate > 0.0 && rate < 1.0) => {
+            Err(Failure::usage(format!("--false-alarm-rate {rate}: expected a number between 0 and 1")))
+        }
+        Some(rate) => Ok(Calibration::conformal(saved.normals(), rate)?),
+        None => Ok(saved),
+    }
+}
+
+/// Refuses, before any work, a place where nothing can be written, or that belongs to the run.
+fn expect_free(out: &Path, run: &Path) -> Result<(), Failure> {
+    let shown = out.display();
+    let parent = match out.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if out.is_dir() || !parent.is_dir() {
+        return Err(Failure::usage(format!("--out {shown}: expected a file in a folder that is there")));
+    }
+    let same_folder = parent.canonicalize().ok().zip(run.canonicalize().ok()).is_some_and(|(a, b)| a == b);
+    if same_folder && out.exists() {
+        return Err(Failure::usage(format!("--out {shown}: belongs to the run, use another name")));
+    }
+    Ok(())
+}
+
+/// A row a sample, what is known of it first. The columns are named as in the run's own `scores.csv`; `normalised` is the
+/// score between 0 and 1, above 0.5 where it is above the threshold.
+fn table(unseen: &Unseen, scored: &Scored, decisions: &[Decision]) -> Result<Vec<u8>, Failure> {
+    let fail = |error: csv::Error| Failure::Failed(format!("scores: {error}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut header = vec!["id"];
+    header.extend(unseen.classes.as_ref().map(|_| "class"));
+    header.extend(unseen.abnormal.as_ref().map(|_| "label"));
+    header.push("score");
+    header.extend(scored.parts.iter().map(|(name, _)| *name));
+    header.extend(["normalised", "p_value", "decision"]);
+    writer.write_record(&header).map_err(fail)?;
+    for (i, taken) in decisions.iter().enumerate() {
+        let mut row = vec![unseen.source.id(i)];
+        row.extend(unseen.classes.as_ref().map(|classes| classes[i].clone()));
+        row.extend(unseen.abnormal.as_ref().map(|all| all[i].map_or("", decision).to_string()));
+        row.push(scored.total[i].to_string());
+        row.extend(scored.parts.iter().map(|(_, values)| values[i].to_string()));
+        row.extend([
+            taken.normalised.to_string(),
+            taken.p_value.to_string(),
+            decision(taken.abnormal).into(),
+        ]);
+        writer.write_record(&row).map_err(fail)?;
+    }
+    writer.into_inner().map_err(|error| Failure::Failed(format!("scores: {error}")))
+}
+
+fn summarise(args: &ScoreArgs, calibration: &Calibration, decisions: &[Decision]) {
+    let (n, flagged) = (decisions.len(), decisions.iter().filter(|taken| taken.abnormal).count());
+    let Some(out) = args.out.as_ref().map(|out| out.display().to_string()) else {
+        if !args.common.quiet {
+            say(&format!("{flagged} of {n} samples flagged ({})", threshold_in_words(calibration)));
+        }
+        return; // Standard output holds the scores and nothing else.
+    };
+    if args.common.json {
+        crate::print_json(&json!({
+            "run": args.run.display().to_string(),
+            "scores": out,
+            "n": n,
+            "n_flagged": flagged,
+            "threshold": calibration.threshold(),
+            "n_validation": calibration.n(),
+            "false_alarms": calibration.false_alarms(),
+        }));
+    } else {
+        crate::print(&format!(
+            "{flagged} of {n} samples flagged ({}); scores are in {out}\n",
+            threshold_in_words(calibration)
+        ));
+    }
+}
