@@ -54,29 +54,35 @@ impl Program {
 
     /// Runs `experiment` with `seed` into `dir`: goes on with what was interrupted there, and otherwise begins anew.
     pub(super) fn run(&self, experiment: &Experiment, seed: u64, dir: &Path) -> Result<()> {
+        let lock = lock(dir)?;
         let begun = dir.join("checkpoint.safetensors").exists() && !dir.join("metrics.json").exists();
-        if begun && self.start(experiment, seed, dir, true).is_ok() {
+        if begun && self.start(experiment, seed, dir, Some("--resume"), &lock).is_ok() {
             return Ok(());
         }
         if dir.exists() {
             fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
         }
-        self.start(experiment, seed, dir, false)
+        self.start(experiment, seed, dir, None, &lock)
     }
 
-    fn start(&self, experiment: &Experiment, seed: u64, dir: &Path, resume: bool) -> Result<()> {
+    fn start(
+        &self,
+        experiment: &Experiment,
+        seed: u64,
+        dir: &Path,
+        resume: Option<&str>,
+        lock: &fs::File,
+    ) -> Result<()> {
         let mut command = self.command(experiment);
-        command.args(["--seed", &seed.to_string(), "--out", &dir.to_string_lossy()]);
-        if resume {
-            command.arg("--resume");
-        }
+        command.args(["--seed", &seed.to_string(), "--out", &dir.to_string_lossy()]).args(resume);
+        // The program reads nothing, but holds the lock for as long as it lives, even if this task is killed.
+        command.stdin(lock.try_clone()?);
         let Some(threads) = self.aside else {
             let status = command.status()?;
             ensure!(status.success(), "the program ended with {status}");
             return Ok(());
         };
         let log = dir.with_extension("log");
-        fs::create_dir_all(dir.parent().unwrap_or(Path::new(".")))?;
         let file = fs::File::create(&log).with_context(|| log.display().to_string())?;
         command.args(["--threads", &threads.to_string()]).stdout(file.try_clone()?).stderr(file);
         let status = command.status()?;
@@ -120,5 +126,38 @@ impl Program {
             toml::from_str(&String::from_utf8_lossy(&output.stdout)).context("--print-config")?;
         configs.insert(experiment.file_name.clone(), config.clone());
         Ok(config)
+    }
+}
+
+/// A lock on the run folder `dir`, which lies beside it: a program of a task that was killed may still write there.
+fn lock(dir: &Path) -> Result<fs::File> {
+    let path = dir.with_extension("lock");
+    fs::create_dir_all(dir.parent().unwrap_or(Path::new(".")))?;
+    let file = fs::File::create(&path).with_context(|| path.display().to_string())?;
+    if let Err(error) = file.try_lock() {
+        bail!("{}: another process writes there ({error})", dir.display());
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_belongs_to_one_process_at_a_time() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let run = dir.path().join("a/seed-0");
+        let held = lock(&run)?;
+        let refused = lock(&run).expect_err("held").to_string();
+        assert!(refused.contains("another process writes there"), "{refused}");
+        // A program that was started keeps it.
+        let mut child = Command::new("sleep").arg("30").stdin(held.try_clone()?).spawn()?;
+        drop(held);
+        assert!(lock(&run).is_err());
+        child.kill()?;
+        child.wait()?;
+        lock(&run)?;
+        Ok(())
     }
 }
