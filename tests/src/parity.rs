@@ -6,13 +6,13 @@ use candle_core::{Device, Tensor};
 use flicker_core::{Config as _, Detector as _, Result, Rng, State, Weights};
 
 /// Loads a fixture.
-fn fixture(bytes: &[u8]) -> Result<State> {
+pub(crate) fn fixture(bytes: &[u8]) -> Result<State> {
     Ok(State::from_bytes("fixture", bytes, &Device::Cpu)?.0)
 }
 
 /// The largest difference, relative to the largest expected number.
 #[track_caller]
-fn check_close(name: &str, found: &Tensor, expected: &Tensor, tolerance: f32) -> Result<()> {
+pub(crate) fn check_close(name: &str, found: &Tensor, expected: &Tensor, tolerance: f32) -> Result<()> {
     assert_eq!(found.dims(), expected.dims(), "{name}");
     let values = |t: &Tensor| -> Result<Vec<f32>> { Ok(t.flatten_all()?.to_vec1()?) };
     let (found, expected) = (values(found)?, values(expected)?);
@@ -27,7 +27,12 @@ fn check_close(name: &str, found: &Tensor, expected: &Tensor, tolerance: f32) ->
 
 /// Every trained variable under `prefix` has the gradient that PyTorch found.
 #[track_caller]
-fn check_gradients(prefix: &str, weights: &Weights, grads: &GradStore, fixture: &State) -> Result<()> {
+pub(crate) fn check_gradients(
+    prefix: &str,
+    weights: &Weights,
+    grads: &GradStore,
+    fixture: &State,
+) -> Result<()> {
     let expected = fixture.part("grad");
     let vars = weights.vars(prefix);
     assert!(!vars.is_empty());

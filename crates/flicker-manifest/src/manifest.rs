@@ -5,7 +5,19 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The texts of `datasets/*.toml`.
-const TEXTS: [(&str, &str); 7] = [
+const TEXTS: [(&str, &str); 19] = [
+    ("adbench-breastw", include_str!("../../../datasets/adbench-breastw.toml")),
+    ("adbench-cardio", include_str!("../../../datasets/adbench-cardio.toml")),
+    ("adbench-http", include_str!("../../../datasets/adbench-http.toml")),
+    ("adbench-ionosphere", include_str!("../../../datasets/adbench-ionosphere.toml")),
+    ("adbench-letter", include_str!("../../../datasets/adbench-letter.toml")),
+    ("adbench-mammography", include_str!("../../../datasets/adbench-mammography.toml")),
+    ("adbench-pendigits", include_str!("../../../datasets/adbench-pendigits.toml")),
+    ("adbench-satellite", include_str!("../../../datasets/adbench-satellite.toml")),
+    ("adbench-shuttle", include_str!("../../../datasets/adbench-shuttle.toml")),
+    ("adbench-thyroid", include_str!("../../../datasets/adbench-thyroid.toml")),
+    ("adbench-wbc", include_str!("../../../datasets/adbench-wbc.toml")),
+    ("adbench-wine", include_str!("../../../datasets/adbench-wine.toml")),
     ("creditcard", include_str!("../../../datasets/creditcard.toml")),
     ("digits", include_str!("../../../datasets/digits.toml")),
     ("fashion-mnist", include_str!("../../../datasets/fashion-mnist.toml")),
@@ -67,6 +79,13 @@ pub enum Format {
         /// The file.
         file: String,
         /// How its lines are read, in the terms of the parser.
+        layout: toml::Table,
+    },
+    /// Arrays of NumPy, zipped.
+    Npz {
+        /// The file.
+        file: String,
+        /// Which arrays are read as what, in the terms of the parser.
         layout: toml::Table,
     },
 }
@@ -167,7 +186,7 @@ impl Manifest {
     pub fn read(&self) -> Vec<&str> {
         match &self.format {
             Format::Idx { train, test } => vec![&train.images, &train.labels, &test.images, &test.labels],
-            Format::Csv { file, .. } => vec![file],
+            Format::Csv { file, .. } | Format::Npz { file, .. } => vec![file],
         }
     }
 
@@ -263,6 +282,6 @@ mod tests {
         check("1ed4bfa7", "1ED4BFA7", "sha256 of shuttle.csv.gz");
         check("name = \"shuttle.csv.gz\"", "name = \"../shuttle.csv.gz\"", "is no plain file name");
         let message = named("mnits").unwrap_err().to_string();
-        assert!(message.starts_with("no data set `mnits`, expected one of creditcard, "), "{message}");
+        assert!(message.starts_with("no data set `mnits`, expected one of adbench-breastw, "), "{message}");
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use flicker_core::Error;
 use flicker_core::data::csv::{Column, Layout};
-use flicker_core::data::{Dataset, csv, embedded, idx};
+use flicker_core::data::{Dataset, csv, embedded, idx, npz};
 use flicker_manifest::{Format, IdxPart, Manifest, sha256_of};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -115,6 +115,14 @@ fn parse(manifest: &Manifest, files: &[Verified], drop: &[Column]) -> Result<Dat
             let idx::File { origin, bytes } = idx_file(files, file)?;
             Ok(csv::dataset(&manifest.name, origin, bytes, &layout, &manifest.classes)?)
         }
+        Format::Npz { file, .. } => {
+            ensure!(
+                drop.is_empty(),
+                Error::config("data.drop", format!("{} has no columns that have names", manifest.name))
+            );
+            let idx::File { origin, bytes } = idx_file(files, file)?;
+            Ok(npz::dataset(&manifest.name, origin, bytes, &arrays(manifest)?, &manifest.classes)?)
+        }
     }
 }
 
@@ -129,6 +137,12 @@ fn layout(manifest: &Manifest) -> Result<Layout> {
     layout.clone().try_into().with_context(|| format!("layout in the manifest of {}", manifest.name))
 }
 
+/// Which arrays are read as what.
+fn arrays(manifest: &Manifest) -> Result<npz::Layout> {
+    let Format::Npz { layout, .. } = &manifest.format else { bail!("{} has no arrays", manifest.name) };
+    layout.clone().try_into().with_context(|| format!("layout in the manifest of {}", manifest.name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,9 +150,12 @@ mod tests {
     #[test]
     fn every_layout_is_one() -> Result<()> {
         for manifest in flicker_manifest::all()? {
-            if matches!(manifest.format, Format::Csv { .. }) {
-                assert_eq!(layout(&manifest)?.values.len(), manifest.classes.len(), "{}", manifest.name);
-            }
+            let values = match manifest.format {
+                Format::Csv { .. } => layout(&manifest)?.values.len(),
+                Format::Npz { .. } => arrays(&manifest)?.values.len(),
+                Format::Idx { .. } => continue,
+            };
+            assert_eq!(values, manifest.classes.len(), "{}", manifest.name);
         }
         Ok(())
     }
