@@ -54,5 +54,6 @@ mod trees;
 
 pub use config::{
     Components, Config, Distance, Encoder, Gamma, IsolationForest, Knn, LatentKmeans, Lof, OneClassSvm, Pca,
+    Scale,
 };
 pub use detector::Classic;

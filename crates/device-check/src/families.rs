@@ -16,8 +16,11 @@ pub(crate) fn check(precision: &Precision) -> anyhow::Result<Vec<Row>> {
     let ae = ae::Config { epochs: STEPS, batch: BATCH, ..ae::Config::steady() };
     let ganomaly =
         ganomaly::Config { features: 16, epochs: STEPS, batch: BATCH, ..ganomaly::Config::paper() };
+    let deepsvdd =
+        deepsvdd::Config { pretrain_epochs: 0, epochs: STEPS, batch: BATCH, ..deepsvdd::Config::paper() };
     let mut rows = family(precision, &ae, 784.into())?;
     rows.extend(family(precision, &ganomaly, (1, 32, 32).into())?);
+    rows.extend(family(precision, &deepsvdd, (1, 28, 28).into())?);
     Ok(rows)
 }
 
@@ -99,7 +102,9 @@ struct Listener {
 
 impl Monitor for Listener {
     fn event(&mut self, event: &Event<'_>) -> Result<()> {
-        if let Event::Step { losses, .. } = event {
+        if let Event::Step { losses, .. } = event
+            && !losses.values.is_empty()
+        {
             self.losses.push(losses.values.iter().map(|(_, value)| *value).collect());
         }
         Ok(())
