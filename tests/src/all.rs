@@ -1,8 +1,11 @@
 //! The one test binary: everything that needs more than one crate.
 
+mod classical;
 mod conformance;
+mod deep_svdd;
 mod experiments;
 mod full_disk;
+mod networks;
 mod one_program;
 mod one_program_refuses;
 mod parity;

@@ -27,6 +27,13 @@ fn published_numbers_are_those_of_the_code() {
         assert_eq!(config::<ganomaly::Config>(&name), ganomaly::Config::paper());
         assert_eq!(experiment(&name)["data"]["protocol"]["abnormal"][0].as_integer(), Some(digit));
     }
+    for digit in 0..10 {
+        let name = format!("deepsvdd-mnist-{digit}");
+        assert_eq!(config::<deepsvdd::Config>(&name), deepsvdd::Config::paper());
+        assert_eq!(experiment(&name)["data"]["protocol"]["normal"][0].as_integer(), Some(digit));
+    }
+    let forest = config::<classic::Config>("classic-mnist-isolation-forest");
+    assert_eq!(forest, classic::Config::paper_isolation_forest());
     assert_eq!(config::<ganomaly::Config>("ganomaly-mnist-2"), ganomaly::Config::small());
     assert_eq!(config::<ae::Config>("ae-mnist-noise-tutorial"), ae::Config::tutorial());
     assert_eq!(config::<ae::Config>("ae-mnist-noise"), ae::Config::steady());

@@ -1,4 +1,4 @@
-"""The workloads of flicker-bench in PyTorch, with the same names, arguments and protocol (see src/session.rs).
+"""The workloads of flicker-bench in PyTorch (the classical detectors: scikit-learn), with the same names, arguments and protocol (see src/session.rs).
 
     python3 peer.py [--threads N] [--device cuda] [COMMAND…]
 
@@ -14,7 +14,11 @@ import sys
 import time
 from contextlib import nullcontext
 
+import threadpoolctl
 import torch
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import NearestNeighbors
 from torch import nn
 from torch.nn import functional as F
 
@@ -267,6 +271,44 @@ def unet(batch, size, base):
     return step
 
 
+# Classical detectors, by scikit-learn.
+
+
+def classical(fit, scored):
+    """A fit to 100,000 rows of 32, and the scores of the first of them."""
+    x = torch.randn(100_000, 32).cpu().numpy()
+
+    def step():
+        with threadpoolctl.threadpool_limits(torch.get_num_threads()):
+            return torch.from_numpy(fit(x)(x[:scored]))
+
+    return step
+
+
+def pca():
+    def fit(x):
+        model = PCA(16).fit(x)
+        return lambda y: ((y - model.inverse_transform(model.transform(y))) ** 2).mean(1)
+
+    return classical(fit, 100_000)
+
+
+def knn():
+    def fit(x):
+        model = NearestNeighbors(n_neighbors=5, n_jobs=torch.get_num_threads()).fit(x)
+        return lambda y: model.kneighbors(y)[0][:, -1].copy()
+
+    return classical(fit, 5000)
+
+
+def forest():
+    def fit(x):
+        model = IsolationForest(n_estimators=100, max_samples=256, n_jobs=torch.get_num_threads()).fit(x)
+        return lambda y: -model.score_samples(y)
+
+    return classical(fit, 100_000)
+
+
 # Single operators, on the numbers of the Rust program.
 
 
@@ -380,6 +422,9 @@ WORKLOADS = {
     "latent": latent,
     "inf1": lambda: inference(1),
     "inf256": lambda: inference(256),
+    "pca100k": pca,
+    "knn100k": knn,
+    "forest100k": forest,
 }
 # Only for a graphics card; `list` does not tell it.
 LARGE = {"unet256": lambda: unet(8, 256, 128)}

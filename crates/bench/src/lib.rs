@@ -5,6 +5,7 @@
 //!
 //! Letters in shapes: B samples, C channels, H rows, W columns, F features.
 
+mod classical;
 mod dense;
 mod flops;
 mod gan;
@@ -45,12 +46,15 @@ impl Workload {
 pub const NETWORKS: [&str; 10] =
     ["ae65", "ae256", "dense65", "dense256", "dcgan", "ganomaly", "unet", "latent", "inf1", "inf256"];
 
+/// Names of the classical detectors' workloads, whose twins are scikit-learn's. They are of the CPU alone.
+pub const CLASSICAL: [&str; 3] = ["pca100k", "knn100k", "forest100k"];
+
 /// The workload that only a graphics card can do in a reasonable time.
 pub const LARGE: &str = "unet256";
 
-/// Every name that [`workload`] knows but [`LARGE`]: [`NETWORKS`], then the operators, which start with `op:`.
+/// Every name that [`workload`] knows but [`LARGE`]: [`NETWORKS`], [`CLASSICAL`], then the operators, which start with `op:`.
 pub fn names() -> Vec<String> {
-    NETWORKS.iter().map(ToString::to_string).chain(ops::names()).collect()
+    NETWORKS.iter().chain(&CLASSICAL).map(ToString::to_string).chain(ops::names()).collect()
 }
 
 /// Sets the workload of this name up on `device`.
@@ -65,6 +69,9 @@ pub fn names() -> Vec<String> {
 /// | `unet256` | the same, base 128, 256×256, 8 images |
 /// | `latent` | a step of AnoGAN's search for the latents of 65 images, all weights frozen |
 /// | `inf1`, `inf256` | a forward pass of encoder and decoder, 1 and 256 images |
+/// | `pca100k` | 16 principal components of 100,000 rows of 32, and the scores of all |
+/// | `knn100k` | the fifth nearest of the same rows for 5,000 of them |
+/// | `forest100k` | an isolation forest of the same rows (100 trees of 256), and the scores of all |
 ///
 /// # Errors
 /// If there is no such name, or the device refuses an operation.
@@ -78,6 +85,9 @@ pub fn workload(name: &str, device: &Device) -> Result<Workload> {
         "ganomaly" => gan::ganomaly(device),
         "unet" => unet::training(unet::Dims { batch: 16, size: 32, base: 32 }, device),
         LARGE => unet::training(unet::Dims { batch: 8, size: 256, base: 128 }, device),
+        "pca100k" => classical::pca(),
+        "knn100k" => classical::knn(),
+        "forest100k" => classical::forest(),
         "latent" => gan::latent_search(device),
         "inf1" => gan::inference(1, device),
         "inf256" => gan::inference(256, device),

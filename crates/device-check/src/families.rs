@@ -28,6 +28,8 @@ pub(crate) fn check(precision: &Precision) -> anyhow::Result<Vec<Row>> {
         encoder_epochs: 1,
         ..fanogan::Config::paper()
     };
+    let deepsvdd =
+        deepsvdd::Config { pretrain_epochs: 0, epochs: STEPS, batch: BATCH, ..deepsvdd::Config::paper() };
     let mut rows = family(precision, &ae, 784.into())?;
     rows.extend(family(precision, &conv, (1, 28, 28).into())?);
     rows.extend(family(precision, &pooled, (3, 32, 32).into())?);
@@ -36,6 +38,7 @@ pub(crate) fn check(precision: &Precision) -> anyhow::Result<Vec<Row>> {
     rows.extend(family(precision, &ganomaly, (1, 32, 32).into())?);
     rows.extend(family(precision, &anogan, (1, 28, 28).into())?);
     rows.extend(family(precision, &fanogan, (1, 32, 32).into())?);
+    rows.extend(family(precision, &deepsvdd, (1, 28, 28).into())?);
     Ok(rows)
 }
 
@@ -128,7 +131,9 @@ struct Listener {
 
 impl Monitor for Listener {
     fn event(&mut self, event: &Event<'_>) -> Result<()> {
-        if let Event::Step { losses, .. } = event {
+        if let Event::Step { losses, .. } = event
+            && !losses.values.is_empty()
+        {
             self.losses.push(losses.values.iter().map(|(_, value)| *value).collect());
         }
         Ok(())

@@ -9,10 +9,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+mod fitted;
+
 /// The variables of a model by name, in the order of the names. A clone is another handle on the same variables.
 ///
 /// A variable is created when a layer asks for it through [`Weights::builder`]. Its initial value is drawn from a stream
 /// that is forked by its name: it depends on the seed and the name alone, not on which layers were built before.
+///
+/// What is not trained by steps but found in one go, with a shape that depends on the data, is announced by
+/// [`Weights::declare`] and given by [`Weights::set_fitted`]; it is saved and loaded with the variables.
 #[derive(Clone)]
 pub struct Weights {
     shared: Arc<Shared>,
@@ -20,6 +25,7 @@ pub struct Weights {
 
 struct Shared {
     vars: Mutex<BTreeMap<String, Var>>,
+    fitted: Mutex<fitted::Slots>,
     rng: Rng,
     device: Device,
 }
@@ -27,8 +33,8 @@ struct Shared {
 impl Weights {
     /// No variables yet; those to come are drawn from `rng` and live on `device`, in f32.
     pub fn new(rng: Rng, device: &Device) -> Self {
-        let shared = Shared { vars: Mutex::new(BTreeMap::new()), rng, device: device.clone() };
-        Self { shared: Arc::new(shared) }
+        let (vars, fitted) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { vars, fitted, rng, device: device.clone() }) }
     }
 
     /// A builder that creates variables or hands out those that exist already.
@@ -59,16 +65,23 @@ impl Weights {
         trained.map(|(name, var)| (name.clone(), var.clone())).collect()
     }
 
-    /// How many trained numbers there are.
+    /// How many trained or fitted numbers there are.
     pub fn n_parameters(&self) -> usize {
-        self.vars("").iter().map(|(_, var)| var.elem_count()).sum()
+        self.vars("").iter().map(|(_, var)| var.elem_count()).sum::<usize>() + self.n_fitted()
     }
 
-    /// A snapshot of all variables, running statistics included. The tensors are copies.
+    /// A snapshot of all variables, running statistics included, and of the fitted tensors that are there. The tensors are
+    /// copies.
     ///
     /// # Errors
     /// If a variable cannot be copied.
     pub fn state(&self) -> Result<State> {
+        let mut state = self.of_vars()?;
+        fitted::put(&self.slots(), &mut state)?;
+        Ok(state)
+    }
+
+    fn of_vars(&self) -> Result<State> {
         let mut state = State::new();
         for (name, var) in self.lock().iter() {
             state.put(name.clone(), var.as_tensor().copy()?.detach());
@@ -76,16 +89,19 @@ impl Weights {
         Ok(state)
     }
 
-    /// Sets every variable from `state`; `origin` names the state in errors.
+    /// Sets every variable and every fitted tensor from `state`, which may be that of a model that is not fitted yet;
+    /// `origin` names the state in errors.
     ///
     /// # Errors
-    /// If names, shapes or types differ; no variable is changed then.
+    /// If names, shapes or types differ; nothing is changed then.
     pub fn restore(&self, origin: &str, state: &State) -> Result<()> {
-        self.state()?.expect_like(origin, state)?;
+        let mut slots = self.slots();
+        let (fitted, state) = fitted::take(&slots, origin, state)?;
+        self.of_vars()?.expect_like(origin, &state)?;
         for (name, var) in self.lock().iter() {
             var.set(&state.require(name)?.to_device(&self.shared.device)?)?;
         }
-        Ok(())
+        fitted::set(&mut slots, &fitted, &self.shared.device)
     }
 
     /// Draws the variables whose names start with `prefix` anew: `redraw` says the new value from name, current value
@@ -115,14 +131,19 @@ impl Weights {
         file::write_whole(path, &self.state()?.to_bytes(&BTreeMap::new())?)
     }
 
-    /// Sets every variable from the safetensors file at `path`.
+    /// Sets every variable and every fitted tensor from the safetensors file at `path`.
     ///
     /// # Errors
     /// If the file cannot be read, or holds the weights of another model (the first difference is named).
     pub fn load(&self, path: &Path) -> Result<()> {
         let origin = path.display().to_string();
         let (state, _) = State::from_bytes(&origin, &file::read(path)?, &self.shared.device)?;
+        fitted::require_all(&self.slots(), &origin, &state)?;
         self.restore(&origin, &state)
+    }
+
+    fn slots(&self) -> MutexGuard<'_, fitted::Slots> {
+        self.shared.fitted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Var>> {

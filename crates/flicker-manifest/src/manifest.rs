@@ -5,7 +5,19 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The texts of `datasets/*.toml`.
-const TEXTS: [(&str, &str); 12] = [
+const TEXTS: [(&str, &str); 24] = [
+    ("adbench-breastw", include_str!("../../../datasets/adbench-breastw.toml")),
+    ("adbench-cardio", include_str!("../../../datasets/adbench-cardio.toml")),
+    ("adbench-http", include_str!("../../../datasets/adbench-http.toml")),
+    ("adbench-ionosphere", include_str!("../../../datasets/adbench-ionosphere.toml")),
+    ("adbench-letter", include_str!("../../../datasets/adbench-letter.toml")),
+    ("adbench-mammography", include_str!("../../../datasets/adbench-mammography.toml")),
+    ("adbench-pendigits", include_str!("../../../datasets/adbench-pendigits.toml")),
+    ("adbench-satellite", include_str!("../../../datasets/adbench-satellite.toml")),
+    ("adbench-shuttle", include_str!("../../../datasets/adbench-shuttle.toml")),
+    ("adbench-thyroid", include_str!("../../../datasets/adbench-thyroid.toml")),
+    ("adbench-wbc", include_str!("../../../datasets/adbench-wbc.toml")),
+    ("adbench-wine", include_str!("../../../datasets/adbench-wine.toml")),
     ("brain-colin27", include_str!("../../../datasets/brain-colin27.toml")),
     ("brain-icbm152", include_str!("../../../datasets/brain-icbm152.toml")),
     ("brain-mri-253", include_str!("../../../datasets/brain-mri-253.toml")),
@@ -74,6 +86,13 @@ pub enum Format {
         /// The file.
         file: String,
         /// How its lines are read, in the terms of the parser.
+        layout: toml::Table,
+    },
+    /// Arrays of NumPy, zipped.
+    Npz {
+        /// The file.
+        file: String,
+        /// Which arrays are read as what, in the terms of the parser.
         layout: toml::Table,
     },
     /// A folder of images.
@@ -208,7 +227,7 @@ impl Manifest {
     pub fn read(&self) -> Vec<&str> {
         match &self.format {
             Format::Idx { train, test } => vec![&train.images, &train.labels, &test.images, &test.labels],
-            Format::Csv { file, .. } => vec![file],
+            Format::Csv { file, .. } | Format::Npz { file, .. } => vec![file],
             Format::Folder { .. } => vec![],
             Format::Nifti { volumes, .. } => volumes.iter().map(|volume| volume.file.as_str()).collect(),
         }
@@ -317,6 +336,6 @@ mod tests {
         check("1ed4bfa7", "1ED4BFA7", "sha256 of shuttle.csv.gz");
         check("name = \"shuttle.csv.gz\"", "name = \"../shuttle.csv.gz\"", "is no plain file name");
         let message = named("mnits").unwrap_err().to_string();
-        assert!(message.starts_with("no data set `mnits`, expected one of brain-colin27, "), "{message}");
+        assert!(message.starts_with("no data set `mnits`, expected one of adbench-breastw, "), "{message}");
     }
 }

@@ -5,7 +5,7 @@ use flicker_core::Error;
 use flicker_core::data::csv::{Column, Layout};
 use flicker_core::data::folder::{self, Options};
 use flicker_core::data::nifti::{self, SliceRange, Slices};
-use flicker_core::data::{Concat, Dataset, Part, Source, csv, embedded, idx};
+use flicker_core::data::{Concat, Dataset, Part, Source, csv, embedded, idx, npz};
 use flicker_manifest::{Digest, Format, IdxPart, Manifest, sha256_of};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -165,6 +165,14 @@ fn parse(manifest: &Manifest, files: &[Verified], drop: &[Column]) -> Result<Dat
             slices(manifest, files)
         }
         Format::Folder { .. } => bail!("{} is a folder", manifest.name),
+        Format::Npz { file, .. } => {
+            ensure!(
+                drop.is_empty(),
+                Error::config("data.drop", format!("{} has no columns that have names", manifest.name))
+            );
+            let idx::File { origin, bytes } = idx_file(files, file)?;
+            Ok(npz::dataset(&manifest.name, origin, bytes, &arrays(manifest)?, &manifest.classes)?)
+        }
     }
 }
 
@@ -207,6 +215,12 @@ fn layout(manifest: &Manifest) -> Result<Layout> {
     layout.clone().try_into().with_context(|| format!("layout in the manifest of {}", manifest.name))
 }
 
+/// Which arrays are read as what.
+fn arrays(manifest: &Manifest) -> Result<npz::Layout> {
+    let Format::Npz { layout, .. } = &manifest.format else { bail!("{} has no arrays", manifest.name) };
+    layout.clone().try_into().with_context(|| format!("layout in the manifest of {}", manifest.name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,9 +237,12 @@ mod tests {
                 Format::Nifti { plane, .. } => drop(named::<nifti::Plane>(plane)?),
                 _ => {}
             }
-            if matches!(manifest.format, Format::Csv { .. }) {
-                assert_eq!(layout(&manifest)?.values.len(), manifest.classes.len(), "{}", manifest.name);
-            }
+            let values = match manifest.format {
+                Format::Csv { .. } => layout(&manifest)?.values.len(),
+                Format::Npz { .. } => arrays(&manifest)?.values.len(),
+                _ => continue,
+            };
+            assert_eq!(values, manifest.classes.len(), "{}", manifest.name);
         }
         Ok(())
     }

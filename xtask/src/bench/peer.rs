@@ -1,4 +1,4 @@
-//! Finding a Python that has PyTorch, or making one.
+//! Finding a Python that has PyTorch and scikit-learn, or making one.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,9 @@ pub(super) fn find(given: Option<&Path>, target: &Path) -> Result<PathBuf> {
     crate::say(&format!("making {} with PyTorch {TORCH}: some gigabytes, once", venv.display()));
     let made = succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv)).and_then(|()| {
         let pip = ["-m", "pip", "install", "--progress-bar", "off", "--quiet"];
-        succeed(Command::new(&python).args(pip).arg(format!("torch=={TORCH}")).arg("numpy"))
+        succeed(
+            Command::new(&python).args(pip).arg(format!("torch=={TORCH}")).args(["numpy", "scikit-learn"]),
+        )
     });
     made.context("PyTorch cannot be had (`--peer PYTHON` names a Python that has it)")?;
     torch_version(&python)?;
@@ -30,12 +32,16 @@ pub(super) fn find(given: Option<&Path>, target: &Path) -> Result<PathBuf> {
 
 fn torch_version(python: &Path) -> Result<String> {
     let output = Command::new(python)
-        .args(["-c", "import torch; print(torch.__version__)"])
+        .args(["-c", "import torch, sklearn; print(torch.__version__)"])
         .output()
         .with_context(|| format!("starting {}", python.display()))?;
     if !output.status.success() {
         let error = String::from_utf8_lossy(&output.stderr);
-        bail!("{} has no PyTorch: {}", python.display(), error.lines().last().unwrap_or("no message"));
+        bail!(
+            "{} lacks PyTorch or scikit-learn: {}",
+            python.display(),
+            error.lines().last().unwrap_or("no message")
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
 }

@@ -14,6 +14,7 @@ pub(super) fn of(name: &str) -> Option<Target> {
         "unet" => (0.9, 0.7),
         "latent" | "inf256" => (0.75, 0.6),
         "inf1" => (0.33, 0.25),
+        "pca100k" | "knn100k" | "forest100k" => (1.0, 0.8),
         _ => return None,
     };
     Some(Target { at_most, aim })

@@ -1,6 +1,6 @@
 //! From bytes on a disk to batches: parsers, [`Source`]s, protocols and splits.
 //!
-//! A datum's way: bytes → a parser ([`idx`], [`csv`], [`decode()`], [`nifti`]) or a [`folder`] → a [`Source`] (one fixed sample shape, random access by index, in
+//! A datum's way: bytes → a parser ([`idx`], [`csv`], [`npz`], [`decode()`], [`nifti`]) or a [`folder`] → a [`Source`] (one fixed sample shape, random access by index, in
 //! memory or decoded when asked) → a [`Dataset`] (a source with its classes) → a [`Protocol`] (who is normal, who is
 //! abnormal) → a [`Split`] (who trains, validates, tests) → [`batches`] or [`chunks`] of indices → [`tensor`].
 //!
@@ -35,6 +35,7 @@ mod lesion;
 mod masks;
 mod memory;
 pub mod nifti;
+pub mod npz;
 mod prefetch;
 mod prepare;
 mod protocol;

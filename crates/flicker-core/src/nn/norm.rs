@@ -55,6 +55,29 @@ impl BatchNorm {
         })
     }
 
+    /// A norm without scale and shift; variables `running_mean` and `running_var`, each `(channels)`.
+    ///
+    /// # Errors
+    /// If variables of these names exist in other shapes.
+    pub fn without_scale(
+        channels: usize,
+        eps: f64,
+        activation: Activation,
+        vb: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let statistic = |name: &str, start: f64| -> Result<Var> {
+            Ok(Var::from_tensor(&vb.get_with_hints(channels, name, Init::Const(start))?)?)
+        };
+        Ok(Self {
+            weight: Tensor::ones(channels, vb.dtype(), vb.device())?,
+            bias: Tensor::zeros(channels, vb.dtype(), vb.device())?,
+            running_mean: statistic("running_mean", 0.0)?,
+            running_var: statistic("running_var", 1.0)?,
+            eps,
+            activation,
+        })
+    }
+
     /// The shape is kept.
     ///
     /// # Errors

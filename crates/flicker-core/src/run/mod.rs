@@ -8,6 +8,7 @@
 
 mod checkpoint;
 mod event;
+mod pass;
 mod watch;
 
 pub use checkpoint::{Checkpoint, Position};

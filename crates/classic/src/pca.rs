@@ -1,0 +1,225 @@
+//! Principal components as a detector: what lies outside the subspace of the normals is abnormal (Pearson, 1901, "On lines
+//! and planes of closest fit"; the residual as a statistic: Jackson and Mudholkar, 1979, "Q").
+//!
+//! With the mean μ and the orthonormal components W (K, F) of the training samples, the projection of x is
+//! `x̂ = μ + Wᵀ W (x - μ)`, the score `‖x - x̂‖² / F`.
+
+use crate::config::{Components, Pca};
+use crate::detector::{Method, Scored};
+use crate::randomized;
+use crate::rows::{BLOCK, Rows, blocks, fitted, product, with_values};
+use candle_core::{DType, Device, Tensor};
+use flicker_core::data::Source;
+use flicker_core::run::{Losses, Run};
+use flicker_core::{Error, Result, TrainSet, Weights};
+use nalgebra::{DMatrix, SymmetricEigen};
+use rayon::prelude::*;
+
+/// Largest symmetric matrix whose eigenvectors are taken exactly: some seconds.
+const EXACT: usize = 1024;
+/// Blocks of rows that are read and multiplied at once.
+const GROUP: usize = 8;
+
+pub(crate) struct Subspace {
+    components: Components,
+}
+
+impl Subspace {
+    pub(crate) fn new(config: &Pca, features: usize, weights: &Weights) -> Self {
+        declare(weights, "", features);
+        Self { components: config.components }
+    }
+}
+
+impl Method for Subspace {
+    fn fit(&mut self, weights: &Weights, train: &TrainSet, run: &mut Run<'_>) -> Result<()> {
+        fit(weights, "", self.components, train.normal.as_ref(), run)
+    }
+
+    fn score(&self, weights: &Weights, rows: &Rows) -> Result<Scored> {
+        let (mean, components) = (fitted(weights, "mean")?.to_vec1::<f32>()?, fitted(weights, "components")?);
+        let centred = rows.clone().less(&mean);
+        let z = product(&centred.tensor()?, &components)?; // (B, K)
+        let projected = product(&z, &components.t()?)?; // (B, F)
+        let f = rows.features;
+        let mut reconstruction = projected.flatten_all()?.to_vec1::<f32>()?;
+        let score = |(x_hat, x): (&mut [f32], &[f32])| {
+            let sum: f64 = x_hat.iter().zip(x).map(|(x_hat, x)| f64::from(x - x_hat).powi(2)).sum();
+            x_hat.iter_mut().zip(&mean).for_each(|(x_hat, mean)| *x_hat += mean);
+            (sum / f as f64) as f32
+        };
+        let total = reconstruction.par_chunks_mut(f).zip(centred.values.par_chunks(f)).map(score).collect();
+        Ok(Scored { total, reconstruction: Some(reconstruction) })
+    }
+}
+
+/// Announces the mean, the components and their variances under `prefix`.
+pub(crate) fn declare(weights: &Weights, prefix: &str, features: usize) {
+    weights.declare(&format!("{prefix}mean"), &[Some(features)], DType::F32);
+    weights.declare(&format!("{prefix}components"), &[None, Some(features)], DType::F32);
+    weights.declare(&format!("{prefix}variances"), &[None], DType::F32);
+}
+
+/// Finds the principal components of `source`. They are ordered by their variance; the largest number of each is positive.
+pub(crate) fn fit(
+    weights: &Weights,
+    prefix: &str,
+    components: Components,
+    source: &dyn Source,
+    run: &mut Run<'_>,
+) -> Result<()> {
+    let (n, features) = (source.len(), source.shape().elements());
+    if n < 2 {
+        return Err(Error::data("training samples", format!("{n}, expected at least 2")));
+    }
+    let found = if n.min(features) > EXACT {
+        randomized::fit(source, components, run)?
+    } else if features <= n {
+        by_covariance(source, components, run)?
+    } else {
+        by_gram(source, components, run)?
+    };
+    let Principal { mean, components, variances } = found;
+    weights.set_fitted(&format!("{prefix}mean"), &Tensor::from_vec(mean, features, &Device::Cpu)?)?;
+    weights.set_fitted(&format!("{prefix}components"), &components)?;
+    weights.set_fitted(&format!("{prefix}variances"), &Tensor::new(variances, &Device::Cpu)?)
+}
+
+/// The mean, the components (K, F) and the variances along them.
+pub(crate) struct Principal {
+    pub(crate) mean: Vec<f32>,
+    pub(crate) components: Tensor,
+    pub(crate) variances: Vec<f32>,
+}
+
+/// By the eigenvectors of the covariance (F, F), in one pass over the rows, which are never all in memory.
+fn by_covariance(source: &dyn Source, wanted: Components, run: &mut Run<'_>) -> Result<Principal> {
+    let (n, f) = (source.len(), source.shape().elements());
+    let first = Rows::read(source, &(0..n.min(BLOCK)).collect::<Vec<_>>())?;
+    // Shifted by the first block's mean, the sums of squares lose nothing to the mean.
+    let shift = first.mean();
+    let (mut sums, mut products) = (vec![0f64; f], vec![0f64; f * f]);
+    let all: Vec<_> = blocks(n).collect();
+    let groups: Vec<_> = all.chunks(GROUP).collect();
+    let mut found = None;
+    run.pass("components", groups.len() + 1, &mut |piece, _| {
+        let Some(group) = groups.get(piece) else {
+            found = Some(components_of(n, &shift, &sums, &products, wanted)?);
+            return Ok(Some(Losses::default()));
+        };
+        let moments: Vec<(Vec<f64>, Tensor)> =
+            group.par_iter().map(|block| moments(source, block.clone(), &shift)).collect::<Result<_>>()?;
+        for (block_sums, block_products) in moments {
+            sums.iter_mut().zip(block_sums).for_each(|(sum, more)| *sum += more);
+            with_values(&block_products, |more| {
+                products.iter_mut().zip(more).for_each(|(sum, more)| *sum += f64::from(*more));
+            })?;
+        }
+        Ok(Some(Losses::default()))
+    })?;
+    found.ok_or_else(|| Error::data("training samples", "none"))
+}
+
+/// Sums and products of a block of shifted rows: (F) and (F, F).
+fn moments(source: &dyn Source, block: std::ops::Range<usize>, shift: &[f32]) -> Result<(Vec<f64>, Tensor)> {
+    let rows = Rows::read(source, &block.collect::<Vec<_>>())?.less(shift);
+    let mut sums = vec![0f64; rows.features];
+    for row in rows.iter() {
+        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
+    }
+    let transposed = rows.into_tensor()?.t()?; // (F, n)
+    Ok((sums, product(&transposed, &transposed)?))
+}
+
+fn components_of(
+    n: usize,
+    shift: &[f32],
+    sums: &[f64],
+    products: &[f64],
+    wanted: Components,
+) -> Result<Principal> {
+    let f = shift.len();
+    let off: Vec<f64> = sums.iter().map(|sum| sum / n as f64).collect();
+    let covariance = DMatrix::from_fn(f, f, |i, j| {
+        // The two halves may differ in rounding; their mean is symmetric.
+        let product = (products[i * f + j] + products[j * f + i]) / 2.0;
+        (product - n as f64 * off[i] * off[j]) / (n - 1) as f64
+    });
+    let (values, vectors) = eigen(covariance);
+    let k = count(&values, values.iter().map(|v| v.max(0.0)).sum(), wanted)?;
+    let mut rows = Vec::with_capacity(k * f);
+    for vector in vectors.iter().take(k) {
+        rows.extend(vector.iter().map(|&x| x as f32));
+    }
+    let mean = shift.iter().zip(&off).map(|(shift, off)| (f64::from(*shift) + off) as f32).collect();
+    principal(mean, Tensor::from_vec(rows, (k, f), &Device::Cpu)?, &values[..k])
+}
+
+/// By the eigenvectors of the products of the rows with each other (N, N), where there are fewer rows than features.
+fn by_gram(source: &dyn Source, wanted: Components, run: &mut Run<'_>) -> Result<Principal> {
+    let mut found = None;
+    run.pass("components", 1, &mut |_, _| {
+        let rows = Rows::read_all(source)?;
+        let (mean, n) = (rows.mean(), rows.n);
+        let xs = rows.less(&mean).into_tensor()?; // (N, F)
+        let gram: Vec<f32> = product(&xs, &xs)?.flatten_all()?.to_vec1()?;
+        let at = |i: usize, j: usize| f64::from(gram[i * n + j]);
+        let gram = DMatrix::from_fn(n, n, |i, j| (at(i, j) + at(j, i)) / 2.0 / (n - 1) as f64);
+        let (values, vectors) = eigen(gram);
+        let k = count(&values, values.iter().map(|v| v.max(0.0)).sum(), wanted)?;
+        // W = U Xᵀ / √(λ (n - 1)), for the eigenvectors U of the products.
+        let scaled = vectors.iter().zip(&values).take(k).flat_map(|(vector, value)| {
+            let scale = 1.0 / (value * (n - 1) as f64).sqrt();
+            vector.iter().map(move |&x| (x * scale) as f32)
+        });
+        let u = Tensor::from_iter(scaled.collect::<Vec<f32>>(), &Device::Cpu)?.reshape((k, n))?;
+        found = Some(principal(mean, product(&u, &xs.t()?)?, &values[..k])?);
+        Ok(Some(Losses::default()))
+    })?;
+    found.ok_or_else(|| Error::data("training samples", "none"))
+}
+
+/// The eigenvalues of a symmetric matrix from the largest to the smallest, and their vectors.
+pub(crate) fn eigen(matrix: DMatrix<f64>) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let eigen = SymmetricEigen::new(matrix);
+    let mut order: Vec<usize> = (0..eigen.eigenvalues.len()).collect();
+    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
+    let values = order.iter().map(|&i| eigen.eigenvalues[i]).collect();
+    let vectors = order.iter().map(|&i| eigen.eigenvectors.column(i).iter().copied().collect()).collect();
+    (values, vectors)
+}
+
+/// How many of the components with these variances are wanted, of a variance of `total` in all. Directions in which the
+/// samples do not vary (but for rounding) are none.
+pub(crate) fn count(values: &[f64], total: f64, wanted: Components) -> Result<usize> {
+    let largest = values.first().copied().unwrap_or(0.0);
+    let rank = values.iter().take_while(|&&value| value > largest * 1e-9 && value > 0.0).count();
+    if rank == 0 {
+        return Err(Error::data("training samples", "do not vary: there is no principal component"));
+    }
+    Ok(match wanted {
+        Components::Count(k) => k.min(rank),
+        Components::Share(share) => {
+            let mut explained = 0.0;
+            let enough = values[..rank].iter().position(|value| {
+                explained += value;
+                explained >= share * total
+            });
+            enough.map_or(rank, |last| last + 1)
+        }
+    })
+}
+
+/// Turns each component so that its largest number is positive: eigenvectors come with either sign.
+pub(crate) fn principal(mean: Vec<f32>, components: Tensor, variances: &[f64]) -> Result<Principal> {
+    let dims = components.dims2()?;
+    let mut values: Vec<f32> = components.flatten_all()?.to_vec1()?;
+    for row in values.chunks_exact_mut(dims.1) {
+        let largest = row.iter().fold(0f32, |largest, &x| if x.abs() > largest.abs() { x } else { largest });
+        if largest < 0.0 {
+            row.iter_mut().for_each(|x| *x = -*x);
+        }
+    }
+    let variances = variances.iter().map(|&v| v as f32).collect();
+    Ok(Principal { mean, components: Tensor::from_vec(values, dims, &Device::Cpu)?, variances })
+}

@@ -1,0 +1,123 @@
+//! Rows of f32 numbers in memory, products of them, and reading them from a source.
+
+use candle_core::{CpuStorage, Device, Storage, Tensor};
+use flicker_core::data::{Source, gather};
+use flicker_core::nn::{Activation, linear};
+use flicker_core::{Error, Result, Weights};
+
+/// Rows that are worked on together. Sums over rows are taken block by block in this size, whatever the number of threads.
+pub(crate) const BLOCK: usize = 4096;
+
+/// `n` rows of `features` numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows {
+    pub(crate) n: usize,
+    pub(crate) features: usize,
+    pub(crate) values: Vec<f32>,
+}
+
+impl Rows {
+    /// The samples of a batch, each as a row.
+    pub(crate) fn of_tensor(xs: &Tensor) -> Result<Self> {
+        let n = xs.dims().first().copied().unwrap_or(0);
+        let features = xs.dims().iter().skip(1).product();
+        Ok(Self { n, features, values: xs.flatten_all()?.to_vec1()? })
+    }
+
+    /// The rows `indices` of `source`.
+    pub(crate) fn read(source: &dyn Source, indices: &[usize]) -> Result<Self> {
+        let rows =
+            Self { n: indices.len(), features: source.shape().elements(), values: gather(source, indices)? };
+        rows.expect_finite()?;
+        Ok(rows)
+    }
+
+    /// All rows of `source`, read block by block.
+    pub(crate) fn read_all(source: &dyn Source) -> Result<Self> {
+        let features = source.shape().elements();
+        let mut all = Self { n: source.len(), features, values: Vec::with_capacity(source.len() * features) };
+        for block in blocks(source.len()) {
+            all.values.extend(Self::read(source, &block.collect::<Vec<_>>())?.values);
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::ChunksExact<'_, f32> {
+        self.values.chunks_exact(self.features.max(1))
+    }
+
+    pub(crate) fn row(&self, i: usize) -> &[f32] {
+        &self.values[i * self.features..][..self.features]
+    }
+
+    /// The mean row, added up in f64.
+    pub(crate) fn mean(&self) -> Vec<f32> {
+        let mut sums = vec![0f64; self.features];
+        for row in self.iter() {
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
+        }
+        sums.iter().map(|sum| (sum / self.n.max(1) as f64) as f32).collect()
+    }
+
+    /// Takes `shift` off every row.
+    pub(crate) fn less(mut self, shift: &[f32]) -> Self {
+        for row in self.values.chunks_exact_mut(self.features.max(1)) {
+            row.iter_mut().zip(shift).for_each(|(x, shift)| *x -= shift);
+        }
+        self
+    }
+
+    /// `(n, features)` on the CPU.
+    pub(crate) fn tensor(&self) -> Result<Tensor> {
+        Ok(Tensor::from_slice(&self.values, (self.n, self.features), &Device::Cpu)?)
+    }
+
+    pub(crate) fn into_tensor(self) -> Result<Tensor> {
+        Ok(Tensor::from_vec(self.values, (self.n, self.features), &Device::Cpu)?)
+    }
+
+    pub(crate) fn expect_finite(&self) -> Result<()> {
+        let Some(at) = self.values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+        let (row, value) = (at / self.features, at % self.features);
+        let problem = format!("value {value} is {}, expected a finite number", self.values[at]);
+        Err(Error::data(format!("sample {row}"), problem))
+    }
+}
+
+/// `0..n` in blocks.
+pub(crate) fn blocks(n: usize) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> + Clone {
+    (0..n.div_ceil(BLOCK)).map(move |block| block * BLOCK..((block + 1) * BLOCK).min(n))
+}
+
+/// `a bᵀ` of `a` (m, F) and `b` (n, F), of any strides: (m, n). The bytes do not depend on the number of threads.
+pub(crate) fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    Ok(linear(a, b, None, Activation::None)?)
+}
+
+/// Looks at the numbers of a contiguous tensor on the CPU without copying them.
+pub(crate) fn with_values<T>(tensor: &Tensor, look: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => Ok(look(&values[start..end])),
+        _ => {
+            let found = format!("{:?} of {:?}", tensor.dtype(), tensor.device().location());
+            Err(Error::Shape { what: "fitted tensor".into(), expected: "f32 in memory".into(), found })
+        }
+    }
+}
+
+/// The squared Euclidean norm, added up in f64.
+pub(crate) fn square(row: &[f32]) -> f64 {
+    row.iter().map(|&x| f64::from(x) * f64::from(x)).sum()
+}
+
+/// The Euclidean distance, added up in f64.
+pub(crate) fn distance(a: &[f32], b: &[f32]) -> f64 {
+    let term = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
+    a.iter().zip(b).map(term).sum::<f64>().sqrt()
+}
+
+/// The fitted tensor `name` on the CPU, where the methods work.
+pub(crate) fn fitted(weights: &Weights, name: &str) -> Result<Tensor> {
+    Ok(weights.fitted(name)?.to_device(&Device::Cpu)?)
+}
