@@ -49,6 +49,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for experiment in &experiments {
         let seeds = &experiment.seeds[..args.seeds.unwrap_or(usize::MAX).min(experiment.seeds.len())];
         let seeds = if args.quick { &seeds[..1] } else { seeds };
+        if let Some(absent) = experiment::absent_data(&experiment.data.name, &flicker_manifest::data_root()) {
+            crate::say(&format!("{}: NOT RUN, its data are absent: {absent}", experiment.file_name));
+            rows.push(table::Row::of_absent_data(experiment));
+            continue;
+        }
         let mut outcomes = Vec::new();
         for &seed in seeds {
             match one(args, experiment, seed) {
@@ -68,7 +73,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         table::write(&rows)?;
     }
     match rows.iter().filter(|row| row.missed()).count() {
-        0 => Ok(()),
+        0 => {
+            let not_run = rows.iter().filter(|row| row.not_run()).count();
+            if not_run > 0 {
+                crate::say(&format!(
+                    "{not_run} of {} experiments were NOT RUN: their data are absent",
+                    rows.len()
+                ));
+            }
+            Ok(())
+        }
         n => bail!("{n} of {} experiments failed or missed what they expect", rows.len()),
     }
 }
