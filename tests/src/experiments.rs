@@ -37,6 +37,16 @@ fn published_numbers_are_those_of_the_code() {
     assert_eq!(config::<ganomaly::Config>("ganomaly-mnist-2"), ganomaly::Config::small());
     assert_eq!(config::<ae::Config>("ae-mnist-noise-tutorial"), ae::Config::tutorial());
     assert_eq!(config::<ae::Config>("ae-mnist-noise"), ae::Config::steady());
+    assert_eq!(config::<ae::Config>("ae-mnist-conv-7"), ae::Config::convolutional());
+    assert_eq!(config::<ae::Config>("ae-mnist-variational-7"), ae::Config::variational());
+    assert_eq!(config::<ae::Config>("ae-creditcard-tutorial"), ae::Config::credit_card_tutorial());
+    for name in ["ae-creditcard-masked", "ae-creditcard-masked-time"] {
+        assert_eq!(config::<ae::Config>(name), ae::Config::table());
+    }
+    let pooled = ae::Config { epochs: 100, ..ae::Config::pooled() };
+    assert_eq!(config::<ae::Config>("ae-mnist-pooled-7"), pooled);
+    assert_eq!(config::<cnn::Config>("cnn-mnist-published"), cnn::Config::published());
+    assert_eq!(config::<cnn::Config>("cnn-mnist-few-labels"), cnn::Config::balanced());
 }
 
 #[test]

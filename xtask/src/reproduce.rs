@@ -90,10 +90,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     judge(args, &experiments, outcomes)
 }
 
-/// Every seed of every experiment, with those that answer already.
+/// Every seed of every experiment whose data are there, with those that answer already.
 fn plan<'a>(args: &Args, experiments: &'a [Experiment], program: &Program) -> Vec<Planned<'a>> {
     let mut plan = Vec::new();
     for experiment in experiments {
+        if let Some(absent) = experiment.absent_data() {
+            crate::say(&format!("{}: NOT RUN, its data are absent: {absent}", experiment.file_name));
+            continue;
+        }
         let seeds =
             args.seeds.as_ref().map_or_else(|| experiment.seeds.clone(), |seeds| seeds.of(&experiment.seeds));
         let n = if args.quick && args.seeds.is_none() { 1 } else { seeds.len() };
@@ -135,14 +139,26 @@ fn judge(
             n += 1;
             done.extend(outcome);
         }
-        rows.push(table::Row::new(experiment, n, &done, args.quick));
+        rows.push(match experiment.absent_data() {
+            Some(_) => table::Row::of_absent_data(experiment),
+            None => table::Row::new(experiment, n, &done, args.quick),
+        });
     }
     crate::say(&table::render(&rows));
     if !args.quick {
         table::write(&rows)?;
     }
     match rows.iter().filter(|row| row.missed()).count() {
-        0 => Ok(()),
+        0 => {
+            let not_run = rows.iter().filter(|row| row.not_run()).count();
+            if not_run > 0 {
+                crate::say(&format!(
+                    "{not_run} of {} experiments were NOT RUN: their data are absent",
+                    rows.len()
+                ));
+            }
+            Ok(())
+        }
         n => bail!("{n} of {} experiments failed or missed what they expect", rows.len()),
     }
 }

@@ -144,7 +144,7 @@ impl Config {
     pub fn convolutional() -> Self {
         Self {
             network: NetworkConfig::Convolutional { channels: vec![16, 32], code: 16, batch_norm: true },
-            epochs: 20,
+            epochs: 100,
             learning_rate: 1e-3,
             ..Self::tutorial()
         }

@@ -16,8 +16,16 @@ pub(super) struct Experiment {
     pub(super) file_name: String,
     pub(super) title: String,
     pub(super) seeds: Vec<u64>,
+    pub(super) data: Data,
     #[serde(default)]
     pub(super) expect: BTreeMap<String, Expectation>,
+}
+
+/// What an experiment reads.
+#[derive(Debug, Deserialize)]
+pub(super) struct Data {
+    /// Name of the data set's manifest.
+    pub(super) name: String,
 }
 
 /// What the mean of a metric over the seeds should reach.
@@ -38,6 +46,11 @@ pub(super) struct Outcome {
 }
 
 impl Experiment {
+    /// What brings its data, where they are absent.
+    pub(super) fn absent_data(&self) -> Option<String> {
+        absent_data(&self.data.name, &flicker_manifest::data_root())
+    }
+
     /// The experiments of these names, or all, sorted.
     pub(super) fn find(names: &[String]) -> Result<Vec<Self>> {
         let mut found = Vec::new();
@@ -100,6 +113,20 @@ impl Outcome {
     }
 }
 
+/// What brings the data set `name` where none of its files is there and no sample stands in for it; `None` where it can be read, and
+/// where something else is wrong with it, which the program says.
+fn absent_data(name: &str, root: &Path) -> Option<String> {
+    let manifest = flicker_manifest::named(name).ok()?;
+    match flicker_manifest::locate(&manifest, root) {
+        Err(absent @ flicker_manifest::Error::Absent { .. })
+            if manifest.files.iter().all(|file| !root.join(name).join(&file.name).exists()) =>
+        {
+            Some(absent.to_string())
+        }
+        _ => None,
+    }
+}
+
 /// The first words of where data come from, without the folders of a machine; see [`Located`]'s text.
 fn short_origin(origin: &str) -> &str {
     let end = [" instead of ", " from "].iter().filter_map(|rest| origin.find(rest)).min();
@@ -126,6 +153,18 @@ mod tests {
     #[track_caller]
     fn check(located: &Located, short: &str) {
         assert_eq!(short_origin(&located.to_string()), short);
+    }
+
+    #[test]
+    fn data_are_absent_only_where_nothing_is_there() {
+        let root = tempfile::tempdir().expect("a folder");
+        let said = absent_data("creditcard", root.path()).expect("nothing is there");
+        assert!(said.contains("`cargo xtask data creditcard` brings it"), "{said}");
+        assert_eq!(absent_data("mnist", root.path()), None); // its sample stands in
+        let folder = root.path().join("creditcard");
+        std::fs::create_dir(&folder).expect("made");
+        std::fs::write(folder.join("creditcard.csv"), "cut").expect("written");
+        assert_eq!(absent_data("creditcard", root.path()), None); // damaged, which is an error
     }
 
     #[test]

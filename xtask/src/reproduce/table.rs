@@ -8,6 +8,9 @@ use std::fs;
 /// Metrics that every row shows.
 const SHOWN: [&str; 3] = ["auroc", "auprc", "f1"];
 
+/// What stands in the place of the data of an experiment that had none.
+const NOT_RUN: &str = "not run: data absent";
+
 /// One experiment's results.
 pub(super) struct Row {
     name: String,
@@ -81,6 +84,18 @@ impl Row {
         }
     }
 
+    /// The row of an experiment whose data are absent.
+    pub(super) fn of_absent_data(experiment: &Experiment) -> Self {
+        let mut row = Self::new(experiment, 0, &[], true);
+        row.data = NOT_RUN.to_string();
+        row
+    }
+
+    /// Whether its data are absent.
+    pub(super) fn not_run(&self) -> bool {
+        self.data == NOT_RUN
+    }
+
     /// Whether it failed, or is below what it expects.
     pub(super) fn missed(&self) -> bool {
         !self.missed.is_empty()
@@ -96,8 +111,13 @@ pub(super) fn render(rows: &[Row]) -> String {
             let _ = write!(text, "  {name} {}", shown(*mean, 4));
         }
         let _ = write!(text, "  {} s", shown(row.seconds, 1));
-        let verdict =
-            if row.missed() { format!("  MISSED: {}", row.missed.join(", ")) } else { String::new() };
+        let verdict = if row.not_run() {
+            format!("  {NOT_RUN}")
+        } else if row.missed() {
+            format!("  MISSED: {}", row.missed.join(", "))
+        } else {
+            String::new()
+        };
         let _ = writeln!(text, "{verdict}");
     }
     text
@@ -125,7 +145,7 @@ pub(super) fn write(rows: &[Row]) -> Result<()> {
             row.missed.join("; ")
         );
     }
-    if let Some(row) = rows.first() {
+    if let Some(row) = rows.iter().find(|row| !row.not_run()) {
         let _ = writeln!(text, "\nMachine: {}.", row.machine);
     }
     fs::create_dir_all("results")?;
