@@ -5,3 +5,4 @@ mod experiments;
 mod full_disk;
 mod parity;
 mod programs;
+mod threads;
