@@ -11,3 +11,4 @@ mod one_program_refuses;
 mod parity;
 mod parity_gan;
 mod programs;
+mod threads;

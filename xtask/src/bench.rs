@@ -11,7 +11,7 @@ mod table;
 mod targets;
 
 use anyhow::{Context, Result, bail, ensure};
-use host::Host;
+pub(crate) use host::Host;
 use pair::{Pair, Plan};
 use row::{Peak, Row};
 use serde_json::Value;

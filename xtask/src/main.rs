@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod cuda;
 mod data;
+mod gradients;
 mod reproduce;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +29,8 @@ enum Task {
     Cuda(cuda::Args),
     /// Brings the full data sets
     Data(data::Args),
+    /// Writes how far the operators' results and gradients are from PyTorch's, by running their tests
+    Gradients,
     /// Runs experiments and compares them with what they expect
     Reproduce(reproduce::Args),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Cuda(args) => cuda::run(&args),
         Task::Data(args) => data::run(&args),
+        Task::Gradients => gradients::run(),
         Task::Reproduce(args) => reproduce::run(&args),
     });
     match done {

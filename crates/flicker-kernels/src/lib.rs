@@ -6,6 +6,7 @@
 
 mod allocator;
 mod conv;
+mod kernel;
 mod linger;
 mod matmul;
 mod ops;
@@ -13,6 +14,7 @@ mod panels;
 mod peak;
 mod product;
 mod route;
+mod row;
 mod simd;
 mod threads;
 mod transpose;

@@ -2,7 +2,8 @@
 //! the right one is packed in panels, and what follows the product is done while its rows are in the cache.
 
 use crate::panels::{Panels, zero_unused};
-use crate::product::Product;
+use crate::product::{Product, Rows};
+use crate::row::RowProduct;
 use crate::simd::{Element, Isa};
 use crate::threads::{Scratch, Shared, for_each};
 use crate::transpose::{Strided, transpose, transpose_raw};
@@ -12,6 +13,9 @@ use std::ops::Range;
 const ROWS: usize = 96;
 /// Terms of the sum that are worked on together; the same everywhere, so that the bytes of a row do not depend on the others.
 const TERMS: usize = 256;
+
+/// Rows of the result up to which the right factor streams past each, where it lies row by row: packing it would cost more.
+const FEW: usize = 4;
 
 /// A matrix in memory: number (i, j) lies at `i · strides.0 + j · strides.1`.
 #[derive(Clone, Copy)]
@@ -72,6 +76,9 @@ pub(crate) fn matmul<T: Element>(
         return out.chunks_exact_mut(n).for_each(|row| finish(row, 0..n));
     }
     let out = Shared::new(out);
+    if b.strides.1 == 1 && m <= FEW && n.is_multiple_of(isa.lanes::<T>()) {
+        return few_rows(isa, (m, k, n), a, b, &out, finish);
+    }
     if b.strides.1 != 1 && m <= n {
         return each_block(isa, (n, k, m), b.transposed(), a.transposed(), |columns, rows, sums, width| {
             let from = Strided { start: sums.as_ptr(), stride: width };
@@ -82,15 +89,51 @@ pub(crate) fn matmul<T: Element>(
             unsafe { transpose_raw(isa, from, to, (columns.len(), rows.len())) };
             for row in rows {
                 // SAFETY: as above.
-                finish(unsafe { out.part(row * n + columns.start..row * n + columns.end) }, columns.clone());
+                finish(unsafe { out.part(row * n + columns.start, columns.len()) }, columns.clone());
             }
         });
     }
     each_block(isa, (m, k, n), a, b, |rows, columns, sums, width| {
         for (row, sums) in rows.zip(sums.chunks_exact(width)) {
             // SAFETY: this part of this row belongs to this task alone.
-            let to = unsafe { out.part(row * n + columns.start..row * n + columns.end) };
+            let to = unsafe { out.part(row * n + columns.start, columns.len()) };
             to.copy_from_slice(&sums[..columns.len()]);
+            finish(to, columns.clone());
+        }
+    });
+}
+
+/// [`matmul`] for few rows, with `b` in place, row by row.
+fn few_rows<T: Element>(
+    isa: Isa,
+    (m, k, n): (usize, usize, usize),
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    out: &Shared<'_, T>,
+    finish: &(dyn Fn(&mut [T], Range<usize>) + Sync),
+) {
+    /// Columns that are worth a thread's while.
+    const COLUMNS: usize = 256;
+    let (lanes, threads) = (isa.lanes::<T>(), rayon::current_num_threads());
+    let pieces = if threads == 1 { 1 } else { (n / COLUMNS).clamp(1, 2 * threads) };
+    let cut = |i: usize| n / lanes * i / pieces * lanes;
+    for_each(pieces, m * k * n, |piece| {
+        let columns = cut(piece)..cut(piece + 1);
+        let mut part = Scratch::new(columns.len());
+        for row in 0..m {
+            // SAFETY: these columns belong to this task alone.
+            let to = unsafe { out.part(row * n + columns.start, columns.len()) };
+            for first in (0..k).step_by(TERMS) {
+                let terms = first..k.min(first + TERMS);
+                let left: Vec<T> = terms.map(|s| a.data[row * a.strides.0 + s * a.strides.1]).collect();
+                let data = &b.data[first * b.strides.0 + columns.start..];
+                let right = Rows { data, stride: b.strides.0 };
+                let sums: &mut [T] = if first == 0 { &mut *to } else { &mut part };
+                T::multiply_row(isa, RowProduct { a: &left, b: right, out: sums });
+                if first > 0 {
+                    to.iter_mut().zip(part.iter()).for_each(|(to, &sum)| *to += sum);
+                }
+            }
             finish(to, columns.clone());
         }
     });
@@ -142,8 +185,15 @@ mod tests {
     #[test]
     fn as_the_definition_says() {
         for isa in Isa::available() {
-            for (m, k, n) in [(1, 1, 1), (65, 300, 40), (13, 7, 130), (100, 520, 3), (2, 0, 3), (200, 16, 33)]
-            {
+            for (m, k, n) in [
+                (1, 1, 1),
+                (65, 300, 40),
+                (13, 7, 130),
+                (100, 520, 3),
+                (2, 0, 3),
+                (200, 16, 33),
+                (3, 520, 64),
+            ] {
                 for (a_t, b_t) in [(false, false), (false, true), (true, false), (true, true)] {
                     let (a, b) = (numbers(m * k, 1.3), numbers(k * n, 0.7));
                     let left = Matrix { data: &a, strides: if a_t { (1, m) } else { (k, 1) } };

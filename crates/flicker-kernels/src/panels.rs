@@ -3,7 +3,7 @@
 
 use crate::product::Rows;
 use crate::simd::{Element, Isa};
-use crate::threads::{Scratch, Shared, for_each};
+use crate::threads::{Scratch, Shared, for_elements};
 use crate::transpose::transpose;
 use std::ops::Range;
 
@@ -125,10 +125,10 @@ impl<'a, T: Element> Panels<'a, T> {
     pub(crate) fn fill(&mut self, fill: impl Fn(usize, usize, usize, &mut [T]) + Sync + Send) {
         let (rows, cut) = (self.rows, self.cut);
         let shared = self.shared();
-        for_each(cut.panels(), rows * cut.columns * 4, |j| {
+        for_elements(cut.panels(), rows * cut.columns, |j| {
             let start = rows * cut.first(j);
             // SAFETY: each task takes the range of its own panel.
-            let panel = unsafe { shared.part(start..start + rows * cut.width(j)) };
+            let panel = unsafe { shared.part(start, rows * cut.width(j)) };
             fill(cut.first(j), cut.used(j), cut.width(j), panel);
         });
     }
@@ -167,7 +167,7 @@ impl<'a, T: Element> Panels<'a, T> {
         let shared: Vec<_> = all.iter_mut().map(Self::shared).collect();
         // Output channels are shared out too, since a layer of few input channels has one panel only.
         let pieces = c_out.div_ceil(PIECE);
-        for_each(cut.panels() * pieces, w.len() * 4, |task| {
+        for_elements(cut.panels() * pieces, w.len(), |task| {
             let (j, piece) = (task / pieces, task % pieces);
             let (first, used, width) = (cut.first(j), cut.used(j), cut.width(j));
             let mut kernel = Scratch::new(taps * width);
@@ -178,7 +178,7 @@ impl<'a, T: Element> Panels<'a, T> {
                 for (chosen, shared) in phases.iter().zip(&shared) {
                     let start = c_out * chosen.len() * first + o * chosen.len() * width;
                     // SAFETY: each task takes its own output channels of its own panel.
-                    let block = unsafe { shared.part(start..start + chosen.len() * width) };
+                    let block = unsafe { shared.part(start, chosen.len() * width) };
                     for (row, &tap) in block.chunks_exact_mut(width).zip(*chosen) {
                         row.copy_from_slice(&kernel[tap * width..][..width]);
                     }

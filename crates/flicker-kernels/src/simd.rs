@@ -1,10 +1,12 @@
-//! The vectors that the convolution kernels compute with: AVX-512, AVX2 with FMA, NEON and plain arrays, one of which is
-//! chosen when the program runs, so that one portable binary uses what the processor has.
+//! The instruction sets that all kernels are compiled for, one of which is chosen when the program runs, so that one portable
+//! binary uses what the processor has; and the vectors that products compute with: AVX-512, AVX2 with FMA, NEON, plain arrays.
 //!
-//! A kernel is written once, generic over [`Vector`], inlined into one function for each instruction set, and called
-//! through [`Element::multiply`].
+//! A product is written once, generic over [`Vector`], inlined into one function for each instruction set, and called
+//! through [`Element::multiply`]. What the compiler turns into vectors by itself is declared with
+//! [`kernel!`](crate::kernel).
 
 use crate::product::{Product, multiply_with};
+use crate::row::{RowProduct, row_with};
 use crate::transpose::Strided;
 use std::cell::RefCell;
 use std::sync::OnceLock;
@@ -33,8 +35,14 @@ impl Isa {
         let mut sets = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                if is_x86_feature_detected!("avx512f") {
+            let bits = is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
+            if bits && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                let wide = is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512cd")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl");
+                if wide {
                     sets.push(Self::Avx512);
                 }
                 sets.push(Self::Avx2);
@@ -105,6 +113,8 @@ pub(crate) trait Element:
     fn with_scratch<R>(f: impl FnOnce(&mut Vec<Vec<Self>>) -> R) -> R;
     /// Computes `product` with the vectors of `isa`.
     fn multiply(isa: Isa, product: Product<'_, Self>);
+    /// Computes `product` with the vectors of `isa`.
+    fn multiply_row(isa: Isa, product: RowProduct<'_, Self>);
     /// Rows and columns of the square that [`Element::transpose_square`] takes with `isa`; none without a fast way.
     fn square(_isa: Isa) -> Option<usize> {
         None
@@ -306,6 +316,34 @@ macro_rules! element {
                     Isa::Neon => unsafe { multiply_with::<$t, arm::$neon, 12, 8, 4>(product) },
                     // SAFETY: plain arrays need no instruction set.
                     Isa::Plain => unsafe { multiply_with::<$t, Plain<$t, $plain>, 4, 2, 1>(product) },
+                }
+            }
+
+            fn multiply_row(isa: Isa, product: RowProduct<'_, Self>) {
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx512f")]
+                fn avx512(product: RowProduct<'_, $t>) {
+                    // SAFETY: this function runs only where AVX-512 is.
+                    unsafe { row_with::<$t, x86::$avx512>(product) }
+                }
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2(product: RowProduct<'_, $t>) {
+                    // SAFETY: this function runs only where AVX2 and FMA are.
+                    unsafe { row_with::<$t, x86::$avx2>(product) }
+                }
+                match isa {
+                    // SAFETY: `Isa::available` hands this value out only where the processor has AVX-512.
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => unsafe { avx512(product) },
+                    // SAFETY: `Isa::available` hands this value out only where the processor has AVX2 and FMA.
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => unsafe { avx2(product) },
+                    // SAFETY: NEON is part of every aarch64 processor that Rust supports.
+                    #[cfg(target_arch = "aarch64")]
+                    Isa::Neon => unsafe { row_with::<$t, arm::$neon>(product) },
+                    // SAFETY: plain arrays need no instruction set.
+                    Isa::Plain => unsafe { row_with::<$t, Plain<$t, $plain>>(product) },
                 }
             }
         }

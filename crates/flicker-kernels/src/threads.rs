@@ -1,4 +1,8 @@
-//! Sharing work among rayon's threads, and scratch memory that is kept from call to call.
+//! Sharing work among rayon's threads, and memory: scratch that is kept from call to call, and results that are written before
+//! they are read.
+//!
+//! Every task writes a place of its own and sums what belongs to it in an order that depends on the shapes alone, so the bytes
+//! of a result do not depend on the number of threads.
 
 use crate::linger::awake;
 use crate::simd::Element;
@@ -6,17 +10,61 @@ use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Multiplications below which waking another thread costs more than it saves.
-const SERIAL_WORK: usize = 1 << 18;
+/// Multiplications that a part of the work has at least: less is not worth waking a thread for. An element that is only passed
+/// over counts as [`ELEMENT`] of them.
+const GRAIN: usize = 1 << 17;
+
+/// Elements that a thread is woken for, at least, to pass over them.
+pub(crate) const GRAIN_ELEMENTS: usize = GRAIN / ELEMENT;
+
+/// What passing over an element costs, in multiplications of a product.
+const ELEMENT: usize = 4;
+
+/// Parts for each thread, where the work is large enough: with more than one, a thread that is late costs less.
+const PARTS: usize = 4;
 
 /// Calls `f` with each task number below `n`, on as many threads as rayon has, or on this one where the whole `work`
-/// (multiplications, about) is small.
+/// (multiplications, about) is small. Where tasks are many and small, a thread takes several in a row.
 pub(crate) fn for_each(n: usize, work: usize, f: impl Fn(usize) + Sync + Send) {
-    if n <= 1 || work < SERIAL_WORK || rayon::current_num_threads() == 1 {
-        (0..n).for_each(f);
-    } else {
-        awake(|| (0..n).into_par_iter().with_max_len(1).for_each(f));
+    let threads = rayon::current_num_threads();
+    if n <= 1 || work < 2 * GRAIN || threads == 1 {
+        return (0..n).for_each(f);
     }
+    let parts = n.min((work / GRAIN).max(PARTS * threads));
+    let part = |i: usize| (n * i / parts..n * (i + 1) / parts).for_each(&f);
+    awake(|| (0..parts).into_par_iter().with_max_len(1).for_each(part));
+}
+
+/// As [`for_each`], for work that passes over so many `elements`.
+pub(crate) fn for_elements(n: usize, elements: usize, f: impl Fn(usize) + Sync + Send) {
+    for_each(n, elements * ELEMENT, f);
+}
+
+/// Length of the pieces of an elementwise operation: a third of a first-level cache in f32.
+pub(crate) const PIECE: usize = 4096;
+
+/// Calls `piece(from, part of y)` for consecutive parts of `y`, which together cover it.
+pub(crate) fn fill<T: Send>(y: &mut [T], piece: impl Fn(usize, &mut [T]) + Sync + Send) {
+    let len = y.len();
+    let y = Shared::new(y);
+    for_elements(len.div_ceil(PIECE), len, |i| {
+        let from = i * PIECE;
+        // SAFETY: piece i belongs to this task alone.
+        piece(from, unsafe { y.part(from, PIECE.min(len - from)) });
+    });
+}
+
+/// A vector of `n` numbers whose values are not set yet: whoever asks for one writes each before anything reads it, which saves
+/// a pass over memory.
+pub(crate) fn unset<T: Copy>(n: usize) -> Vec<T> {
+    let mut numbers = Vec::with_capacity(n);
+    // SAFETY: the capacity is n, and T is f32, f64 or an integer, for which every bit pattern is a value; the callers write
+    // each before they read it (the tests run under memcheck).
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        numbers.set_len(n);
+    }
+    numbers
 }
 
 /// A scratch buffer of at least `len` numbers, with whatever its last user left in it; back to this thread's pool when dropped.
@@ -86,28 +134,15 @@ impl<'a, T> Shared<'a, T> {
         unsafe { self.start.add(start) }
     }
 
-    /// The numbers of `range`.
+    /// The `len` numbers from `from` on.
     ///
     /// # Safety
-    /// No other part that overlaps `range` is alive.
+    /// While the part lives, no other part of this slice overlaps it.
     #[allow(clippy::mut_from_ref)]
-    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
-        assert!(range.start <= range.end && range.end <= self.len, "part outside the slice");
-        // SAFETY: the range lies inside the slice, and the caller promises that this part is the only one over it.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+    #[inline(always)]
+    pub(crate) unsafe fn part(&self, from: usize, len: usize) -> &mut [T] {
+        assert!(from <= self.len && len <= self.len - from, "part {from}+{len} of {}", self.len);
+        // SAFETY: inside the slice by the assert; exclusive by this function's contract.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
     }
-}
-
-/// A vector of `len` numbers, filled by `fill`, which has to write every one of them.
-///
-/// # Safety
-/// `fill` writes every number and reads none before it is written.
-pub(crate) unsafe fn filled<T: Element>(len: usize, fill: impl FnOnce(&mut [T])) -> Vec<T> {
-    let mut out = Vec::with_capacity(len);
-    // SAFETY: the capacity is `len`; floats have no invalid bit patterns, and the caller promises that `fill` only writes before it reads.
-    unsafe {
-        fill(std::slice::from_raw_parts_mut(out.as_mut_ptr(), len));
-        out.set_len(len);
-    }
-    out
 }

@@ -91,6 +91,8 @@ pub(crate) unsafe fn transpose_8x8_avx2(from: Strided<*const f32>, to: Strided<*
         unsafe {
             let row = |r: usize| {
                 let at = from.start.add(r * from.stride + 4 * half);
+                // As below: the same part of the next columns is asked for in time.
+                _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(COLUMNS + 4 * half * from.stride).cast());
                 let (low, high) = (_mm_loadu_ps(at), _mm_loadu_ps(at.add(4 * from.stride)));
                 _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
             };

@@ -2,8 +2,11 @@
 //!
 //! The fixture is written by `tests/fixtures/kernels/ops.py`.
 
+mod report;
+
 use candle_core::{DType, Device, Result, Tensor, Var};
 use flicker_kernels::*;
+use report::{Order, note};
 use std::collections::HashMap;
 
 const ACTIVATIONS: [(&str, Activation); 6] = [
@@ -55,18 +58,19 @@ impl Fixture {
         let vars = inputs.iter().map(|i| self.var(&format!("{case}.{i}"))).collect::<Result<Vec<_>>>()?;
         let args = vars.iter().map(|v| layout.of(v)).collect::<Result<Vec<_>>>()?;
         let y = f(&args)?;
-        self.close(&format!("{case}.y"), &y)?;
+        let operator = operator(case);
+        self.close(&operator, Order::Result, &format!("{case}.y"), &y)?;
         let g = self.get(&format!("{case}.g"))?;
         let grads = (&y * layout.of(&g)?)?.sum_all()?.backward()?;
         for (name, var) in inputs.iter().zip(&vars) {
             let d = grads.get(var).unwrap_or_else(|| panic!("{case}: no gradient by {name}"));
-            self.close(&format!("{case}.d{name}"), d)?;
+            self.close(&operator, Order::First, &format!("{case}.d{name}"), d)?;
         }
         Ok(())
     }
 
     #[track_caller]
-    fn close(&self, name: &str, got: &Tensor) -> Result<()> {
+    fn close(&self, operator: &str, order: Order, name: &str, got: &Tensor) -> Result<()> {
         let want = &self.tensors[name];
         assert_eq!(got.dims(), want.dims(), "{name}");
         let off = (got.to_dtype(DType::F64)? - want)?.abs()?.flatten_all()?;
@@ -77,8 +81,39 @@ impl Fixture {
             DType::F32 => 1e-5,
             _ => 0.02,
         };
+        note(operator, order, &self.way()?, worst / (1.0 + size), tolerance);
         assert!(worst <= tolerance * (1.0 + size), "{name} in {:?}: off by {worst}, of {size}", self.dtype);
         Ok(())
+    }
+
+    /// Which code computes, in which type of number.
+    fn way(&self) -> Result<String> {
+        let kernels = has_kernels(&Tensor::zeros(1, self.dtype, &Device::Cpu)?);
+        let code = if kernels { "kernels" } else { "compositions" };
+        Ok(format!("{code}, {}", self.dtype.as_str()))
+    }
+}
+
+/// The operator of a case of the fixture.
+fn operator(case: &str) -> String {
+    const NAMES: [(&str, &str); 12] = [
+        ("bneval", "batch norm, evaluation"),
+        ("bn", "batch norm, training"),
+        ("gn", "group norm"),
+        ("ln", "layer norm"),
+        ("linear", "linear"),
+        ("bias", "bias"),
+        ("max", "max pooling"),
+        ("avg", "average pooling"),
+        ("nearest", "nearest upsampling"),
+        ("bilinear", "bilinear resizing"),
+        ("softmax", "softmax"),
+        ("attention", "attention"),
+    ];
+    match (case.strip_prefix("act."), NAMES.iter().find(|(start, _)| case.starts_with(start))) {
+        (Some(activation), _) => format!("activation {activation}"),
+        (None, Some((_, name))) => (*name).to_string(),
+        (None, None) => panic!("{case}: no operator of this name"),
     }
 }
 
@@ -144,8 +179,8 @@ fn batch_norm() -> Result<()> {
                 f.check(&case, &["x", "w", "b"], |t| {
                     let (mean, var) = (f.var(&format!("{case}.mean"))?, f.var(&format!("{case}.var"))?);
                     let y = batch_norm_train(&t[0], &t[1], &t[2], &mean, &var, 0.2, 1e-3, act)?;
-                    f.close(&format!("{case}.mean1"), &mean)?;
-                    f.close(&format!("{case}.var1"), &var)?;
+                    f.close("batch norm, training", Order::Result, &format!("{case}.mean1"), &mean)?;
+                    f.close("batch norm, training", Order::Result, &format!("{case}.var1"), &var)?;
                     Ok(y)
                 });
             }
@@ -229,7 +264,12 @@ fn softmax_and_attention() -> Result<()> {
 }
 
 /// Four steps from the fixture's start, each compared; `step` gets the parameter, the gradient and the step's number.
-fn descend(f: &Fixture, name: &str, step: impl Fn(&Var, &Tensor, usize) -> Result<()>) -> Result<()> {
+fn descend(
+    f: &Fixture,
+    operator: &str,
+    name: &str,
+    step: impl Fn(&Var, &Tensor, usize) -> Result<()>,
+) -> Result<()> {
     let p = f.var(&format!("{name}.p"))?;
     let (grads, after) = (f.get(&format!("{name}.grads"))?, f.tensors[&format!("{name}.after")].clone());
     for i in 0..4 {
@@ -240,6 +280,7 @@ fn descend(f: &Fixture, name: &str, step: impl Fn(&Var, &Tensor, usize) -> Resul
             DType::F32 => 2e-6,
             _ => 0.05,
         };
+        note(operator, Order::Result, &f.way()?, off, tolerance);
         assert!(off < tolerance, "{name}, step {}: off by {off}", i + 1);
     }
     Ok(())
@@ -256,12 +297,12 @@ fn adam() -> Result<()> {
         for (name, weight_decay) in decays {
             let zeros = || Var::zeros(37, f.dtype, &Device::Cpu);
             let (m, v) = (zeros()?, zeros()?);
-            descend(f, name, |p, g, step| {
+            descend(f, "step of Adam", name, |p, g, step| {
                 let s = AdamStep { lr: 0.01, beta1: 0.5, beta2: 0.99, eps: 1e-8, weight_decay, step };
                 adam_step(p, g, &m, &v, &s)
             })?;
-            f.close(&format!("{name}.exp_avg"), &m)?;
-            f.close(&format!("{name}.exp_avg_sq"), &v)?;
+            f.close("step of Adam", Order::Result, &format!("{name}.exp_avg"), &m)?;
+            f.close("step of Adam", Order::Result, &format!("{name}.exp_avg_sq"), &v)?;
         }
         Ok(())
     })
@@ -276,8 +317,8 @@ fn rmsprop_and_sgd() -> Result<()> {
             let v = Var::zeros(37, f.dtype, &Device::Cpu)?;
             let s = RmsPropStep { lr: 0.01, alpha: 0.9, eps: 1e-8, momentum: 0.0, weight_decay };
             let state = RmsPropState { square_mean: &v, mean: None, change: None };
-            descend(f, name, |p, g, _| rmsprop_step(p, g, state, &s))?;
-            f.close(&format!("{name}.square_avg"), &v)?;
+            descend(f, "step of RMSProp", name, |p, g, _| rmsprop_step(p, g, state, &s))?;
+            f.close("step of RMSProp", Order::Result, &format!("{name}.square_avg"), &v)?;
         }
         let l2 = WeightDecay::L2(0.1);
         for (name, momentum, nesterov, weight_decay) in [
@@ -288,7 +329,7 @@ fn rmsprop_and_sgd() -> Result<()> {
             let velocity = Var::zeros(37, f.dtype, &Device::Cpu)?;
             let velocity = (momentum > 0.0).then_some(&velocity);
             let s = SgdStep { lr: 0.01, momentum, nesterov, weight_decay };
-            descend(f, name, |p, g, _| sgd_step(p, g, velocity, &s))?;
+            descend(f, "step of SGD", name, |p, g, _| sgd_step(p, g, velocity, &s))?;
         }
         Ok(())
     })

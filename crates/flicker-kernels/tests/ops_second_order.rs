@@ -3,16 +3,19 @@
 //! candle keeps the graph of a gradient only with `CANDLE_GRAD_DO_NOT_DETACH=1`, so a test without it runs itself
 //! again in a process with it.
 
+mod report;
+
 use candle_core::{DType, Device, Result, Tensor, Var};
 use flicker_kernels::*;
+use report::{Order, note};
 
-const ALL: [Activation; 6] = [
-    Activation::None,
-    Activation::Relu,
-    Activation::LeakyRelu(0.2),
-    Activation::Silu,
-    Activation::Tanh,
-    Activation::Sigmoid,
+const ALL: [(&str, Activation); 6] = [
+    ("none", Activation::None),
+    ("relu", Activation::Relu),
+    ("leaky", Activation::LeakyRelu(0.2)),
+    ("silu", Activation::Silu),
+    ("tanh", Activation::Tanh),
+    ("sigmoid", Activation::Sigmoid),
 ];
 
 /// Runs `body` where gradients keep their graphs.
@@ -47,22 +50,30 @@ fn penalty(f: &dyn Fn(&[Tensor]) -> Result<Tensor>, vars: &[Var], g: &Tensor) ->
     Ok(sum)
 }
 
-/// Through the kernels, and through the compositions that other devices get.
+/// Largest error of a second derivative, as a share of 1 + its size.
+const ALLOWED: f64 = 2e-5;
+
+/// Through the kernels, and through the compositions that other devices get; `name` is the operator's, or one after a colon.
 #[track_caller]
 fn check(name: &str, shapes: &[&[usize]], f: &dyn Fn(&[Tensor]) -> Result<Tensor>) -> Result<()> {
-    check_one_way(name, shapes, f)?;
-    with_compositions(|| check_one_way(&format!("{name}, composed"), shapes, f))
+    check_one_way(name, "kernels, f64", shapes, f)?;
+    with_compositions(|| check_one_way(name, "compositions, f64", shapes, f))
 }
 
 #[track_caller]
-fn check_one_way(name: &str, shapes: &[&[usize]], f: &dyn Fn(&[Tensor]) -> Result<Tensor>) -> Result<()> {
+fn check_one_way(
+    name: &str,
+    way: &str,
+    shapes: &[&[usize]],
+    f: &dyn Fn(&[Tensor]) -> Result<Tensor>,
+) -> Result<()> {
     let make = |(i, s): (usize, &&[usize])| Var::from_tensor(&numbers(s, 0.37 * i as f64)?);
     let vars: Vec<Var> = shapes.iter().enumerate().map(make).collect::<Result<_>>()?;
     let args: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
     // The gradient handed in depends on the inputs too, as it does inside a network.
     let g = numbers(f(&args)?.dims(), 0.91)?;
     let found = penalty(f, &vars, &g)?.backward()?;
-    let h = 1e-5;
+    let (h, mut worst) = (1e-5, 0f64);
     for (k, var) in vars.iter().enumerate() {
         let d = match found.get(var) {
             Some(d) => d.flatten_all()?.to_vec1::<f64>()?,
@@ -78,18 +89,20 @@ fn check_one_way(name: &str, shapes: &[&[usize]], f: &dyn Fn(&[Tensor]) -> Resul
             };
             let want = (at(start[i] + h)? - at(start[i] - h)?) / (2.0 * h);
             at(start[i])?;
-            let off = (d[i] - want).abs();
-            assert!(off < 2e-5 * (1.0 + want.abs()), "{name}, input {k}, element {i}: {} not {want}", d[i]);
+            let off = (d[i] - want).abs() / (1.0 + want.abs());
+            assert!(off < ALLOWED, "{name}, {way}, input {k}, element {i}: {} not {want}", d[i]);
+            worst = worst.max(off);
         }
     }
+    note(name.split(':').next().unwrap_or(name), Order::Second, way, worst, ALLOWED);
     Ok(())
 }
 
 #[test]
 fn activations() -> Result<()> {
     with_graphs("activations", || {
-        for act in ALL {
-            check(&format!("{act:?}"), &[&[3, 5]], &|t| activate(&activate(&t[0], act)?, act))?;
+        for (name, act) in ALL {
+            check(&format!("activation {name}"), &[&[3, 5]], &|t| activate(&activate(&t[0], act)?, act))?;
         }
         Ok(())
     })
@@ -98,17 +111,19 @@ fn activations() -> Result<()> {
 #[test]
 fn linear_and_bias() -> Result<()> {
     with_graphs("linear_and_bias", || {
-        for act in ALL {
-            check(&format!("linear {act:?}"), &[&[3, 4], &[5, 4], &[5]], &|t| {
+        for (name, act) in ALL {
+            check(&format!("linear: {name}"), &[&[3, 4], &[5, 4], &[5]], &|t| {
                 linear(&t[0], &t[1], Some(&t[2]), act)
             })?;
-            check(&format!("bias {act:?}"), &[&[2, 3, 2, 2], &[3]], &|t| bias_add(&t[0], &t[1], act))?;
-            check(&format!("shift {act:?}"), &[&[2, 3, 2, 2], &[2, 3]], &|t| bias_add(&t[0], &t[1], act))?;
-            check(&format!("convolution {act:?}"), &[&[2, 1, 3, 3], &[2, 1, 2, 2], &[2]], &|t| {
+            check(&format!("bias: {name}"), &[&[2, 3, 2, 2], &[3]], &|t| bias_add(&t[0], &t[1], act))?;
+            check(&format!("bias: of each sample, {name}"), &[&[2, 3, 2, 2], &[2, 3]], &|t| {
+                bias_add(&t[0], &t[1], act)
+            })?;
+            check(&format!("convolution with bias: {name}"), &[&[2, 1, 3, 3], &[2, 1, 2, 2], &[2]], &|t| {
                 conv2d_bias(&t[0], &t[1], &t[2], &ConvSpec::square(1, 1), act)
             })?;
         }
-        check("two layers", &[&[3, 4], &[5, 4], &[2, 5]], &|t| {
+        check("linear: two layers", &[&[3, 4], &[5, 4], &[2, 5]], &|t| {
             let h = linear(&t[0], &t[1], None, Activation::Tanh)?;
             linear(&h, &t[2], None, Activation::LeakyRelu(0.2))
         })
@@ -118,20 +133,20 @@ fn linear_and_bias() -> Result<()> {
 #[test]
 fn normalizations() -> Result<()> {
     with_graphs("normalizations", || {
-        for act in ALL {
-            check(&format!("batch {act:?}"), &[&[4, 2, 2], &[2], &[2]], &|t| {
+        for (name, act) in ALL {
+            check(&format!("batch norm, training: {name}"), &[&[4, 2, 2], &[2], &[2]], &|t| {
                 let running = Var::zeros(2, DType::F64, &Device::Cpu)?;
                 let other = Var::ones(2, DType::F64, &Device::Cpu)?;
                 batch_norm_train(&t[0], &t[1], &t[2], &running, &other, 0.1, 1e-3, act)
             })?;
-            check(&format!("eval {act:?}"), &[&[3, 2, 2], &[2], &[2]], &|t| {
+            check(&format!("batch norm, evaluation: {name}"), &[&[3, 2, 2], &[2], &[2]], &|t| {
                 let (mean, var) = (numbers(&[2], 0.2)?, (numbers(&[2], 0.1)? + 3.0)?);
                 batch_norm_eval(&t[0], &t[1], &t[2], &mean, &var, 1e-3, act)
             })?;
-            check(&format!("group {act:?}"), &[&[2, 4, 3], &[4], &[4]], &|t| {
+            check(&format!("group norm: {name}"), &[&[2, 4, 3], &[4], &[4]], &|t| {
                 group_norm(&t[0], &t[1], &t[2], 2, 1e-3, act)
             })?;
-            check(&format!("layer {act:?}"), &[&[2, 2, 3], &[2, 3], &[2, 3]], &|t| {
+            check(&format!("layer norm: {name}"), &[&[2, 2, 3], &[2, 3], &[2, 3]], &|t| {
                 layer_norm(&t[0], &t[1], &t[2], 1e-3, act)
             })?;
         }
@@ -144,10 +159,10 @@ fn pooling_and_resizing() -> Result<()> {
     with_graphs("pooling_and_resizing", || {
         let window = Window::square(3, 2, 1);
         let square = |y: Tensor| y.sqr();
-        check("max", &[&[1, 2, 5, 4]], &|t| square(max_pool2d(&t[0], window)?))?;
-        check("average", &[&[1, 2, 5, 4]], &|t| square(avg_pool2d(&t[0], window)?))?;
-        check("nearest", &[&[1, 2, 2, 3]], &|t| square(upsample_nearest2d(&t[0], 2)?))?;
-        check("bilinear", &[&[1, 2, 2, 3]], &|t| square(upsample_bilinear2d(&t[0], 5, 4)?))
+        check("max pooling", &[&[1, 2, 5, 4]], &|t| square(max_pool2d(&t[0], window)?))?;
+        check("average pooling", &[&[1, 2, 5, 4]], &|t| square(avg_pool2d(&t[0], window)?))?;
+        check("nearest upsampling", &[&[1, 2, 2, 3]], &|t| square(upsample_nearest2d(&t[0], 2)?))?;
+        check("bilinear resizing", &[&[1, 2, 2, 3]], &|t| square(upsample_bilinear2d(&t[0], 5, 4)?))
     })
 }
 

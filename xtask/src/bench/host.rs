@@ -6,20 +6,20 @@ use std::process::Command;
 
 /// The machine, and the state of the tree.
 #[derive(Debug, Serialize)]
-pub(super) struct Host {
+pub(crate) struct Host {
     /// The processor's name, family, model and stepping.
-    pub(super) processor: String,
-    pub(super) cores: usize,
-    pub(super) memory_bytes: Option<u64>,
-    pub(super) system: String,
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) memory_bytes: Option<u64>,
+    pub(crate) system: String,
     /// Programs that ran or waited to, over the minute before: what else the machine had to do.
-    pub(super) load_before: Option<f64>,
-    pub(super) compiler: String,
-    pub(super) commit: String,
+    pub(crate) load_before: Option<f64>,
+    pub(crate) compiler: String,
+    pub(crate) commit: String,
 }
 
 impl Host {
-    pub(super) fn here() -> Self {
+    pub(crate) fn here() -> Self {
         let memory =
             field("/proc/meminfo", "MemTotal").and_then(|value| value.split(' ').next()?.parse::<u64>().ok());
         let load = fs::read_to_string("/proc/loadavg").ok();

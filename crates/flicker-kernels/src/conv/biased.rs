@@ -4,7 +4,7 @@ use super::forward::forward;
 use super::op::{ConvOp, Pass};
 use crate::ops::{Activation, ChannelSum, Op3, Real, View, add_then, apply1, with_type};
 use crate::simd::Isa;
-use crate::threads::filled;
+use crate::threads::unset;
 use candle_core::{Result, Shape, Tensor};
 
 /// `act(x ∗ w + b)`, for an activation whose gradient follows from its result.
@@ -18,11 +18,10 @@ impl Op3 for Biased {
 
     fn forward<T: Real>(&self, [x, w, b]: [View<'_, T>; 3]) -> Result<(Vec<T>, Shape)> {
         let (g, isa) = (self.conv.geometry(x.dims, w.dims)?, Isa::best());
-        // SAFETY: the convolution writes every number of its result.
-        let y = with_type!(self.activation, T, act => unsafe {
-            filled(g.out_len(), |y| {
-                forward(isa, &g, x.data, w.data, y, &|channel, part| add_then(act, b.data[channel], part));
-            })
+        // The convolution writes every number of its result.
+        let mut y = unset(g.out_len());
+        with_type!(self.activation, T, act => {
+            forward(isa, &g, x.data, w.data, &mut y, &|channel, part| add_then(act, b.data[channel], part));
         });
         Ok((y, (g.batch, g.groups * g.c_out, g.size_out.0, g.size_out.1).into()))
     }

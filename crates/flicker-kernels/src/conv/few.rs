@@ -3,11 +3,11 @@
 
 use super::forward::TERMS;
 use super::geometry::{Gather, Geometry, Phase};
-use super::source::{Chunk, Layout, load};
+use super::source::{Chunk, Layout, copy_line, load};
 use crate::panels::Panels;
 use crate::product::Product;
 use crate::simd::{Element, Isa};
-use crate::threads::{Scratch, Shared, for_each};
+use crate::threads::{Scratch, Shared, for_each, for_elements};
 use std::ops::Range;
 
 /// Points of one phase, over the whole batch, up to which this way is better.
@@ -28,21 +28,32 @@ struct Unfolded<'a, T: Element> {
 }
 
 impl<T: Element> Unfolded<'_, T> {
-    fn new(isa: Isa, batch: usize, gather: &Gather, group: usize, from: &[T], weights: Vec<usize>) -> Self {
+    /// Room for the pixels.
+    fn new(isa: Isa, batch: usize, gather: &Gather, weights: Vec<usize>) -> Self {
+        let points = batch * gather.points.0 * gather.points.1;
+        Self { pixels: Panels::new(isa, gather.terms(), points), weights }
+    }
+
+    /// Reads the pixels of one group.
+    fn fill(&mut self, batch: usize, gather: &Gather, group: usize, from: &[T]) {
         let chunk = Chunk { images: 0..batch, rows: 0..gather.points.0 };
         let layout = Layout::new(gather, &chunk);
         let mut copy = Scratch::new(layout.copied);
         let source = load(gather, &chunk, &layout, group, from, &mut copy);
         let (points, terms) = (layout.points(gather, &chunk), layout.terms(gather));
-        let mut pixels = Panels::new(isa, terms.len(), points.len());
-        pixels.fill(|first, used, width, panel| {
+        self.pixels.fill(|first, used, width, panel| {
             let points = &points[first..first + used];
+            // The points of one row of an image lie side by side, and no panel cuts a row.
+            let whole_rows = gather.step.1 == 1 && width.is_multiple_of(gather.points.1);
+            let run = if whole_rows { gather.points.1 } else { 1 };
             for (row, term) in panel.chunks_exact_mut(width).zip(&terms) {
-                row[used..].fill(T::default());
-                row.iter_mut().zip(points).for_each(|(to, point)| *to = source[point + term]);
+                let (row, unused) = row.split_at_mut(used);
+                unused.fill(T::default());
+                for (to, points) in row.chunks_mut(run).zip(points.chunks(run)) {
+                    copy_line(&source[points[0] + term..][..to.len()], to);
+                }
             }
         });
-        Self { pixels, weights }
     }
 
     /// Adds, for the channels whose weights begin at `rows`, what the terms `range` give at the points of panel `j`:
@@ -87,11 +98,18 @@ pub(super) fn input_grad<T: Element>(
     w: &[T],
     dx: &Shared<'_, T>,
 ) {
-    let unfold = |phase: &&Phase| {
+    let room = |phase: &&Phase| {
         let kernel = |o: usize| phase.kernel_taps.iter().map(move |tap| o * g.c_in * g.taps() + tap);
-        Unfolded::new(isa, g.batch, &phase.gather, group, dy, (0..g.c_out).flat_map(kernel).collect())
+        Unfolded::new(isa, g.batch, &phase.gather, (0..g.c_out).flat_map(kernel).collect())
     };
-    let unfolded: Vec<_> = phases.iter().map(unfold).collect();
+    let mut unfolded: Vec<_> = phases.iter().map(room).collect();
+    let numbers: usize = unfolded.iter().map(|u| u.weights.len() * u.pixels.cut.columns).sum();
+    let shared = Shared::new(&mut unfolded);
+    for_elements(phases.len(), numbers, |i| {
+        // SAFETY: this phase's pixels belong to this task alone.
+        let own = unsafe { shared.part(i, 1) };
+        own[0].fill(g.batch, &phases[i].gather, group, dy);
+    });
     let plane = g.size_in.0 * g.size_in.1;
     let work = g.batch * plane * w.len() / (g.stride.0 * g.stride.1);
     let n_blocks = unfolded.iter().map(|u| u.blocks().count()).max().unwrap_or(0);
@@ -120,7 +138,7 @@ pub(super) fn input_grad<T: Element>(
                 for n in 0..rows.len() {
                     let at = (start + n) * plane + pixel;
                     // SAFETY: these channels belong to this task alone.
-                    let to = unsafe { dx.part(at..at + 1) };
+                    let to = unsafe { dx.part(at, 1) };
                     to[0] = sums[rows.len() * cut.first(j) + n * cut.width(j) + p - cut.first(j)];
                 }
             }

@@ -107,7 +107,7 @@ impl Channels {
                 unsafe { transpose_raw(isa, from, block, (points, used)) };
                 for n in 0..used {
                     // SAFETY: as above.
-                    finish(channel + n, unsafe { to.part(start + n * plane..start + n * plane + points) });
+                    finish(channel + n, unsafe { to.part(start + n * plane, points) });
                 }
             }
         }
@@ -129,7 +129,13 @@ pub(super) fn each_chunk<T: Element>(
     let target = (SUMS / (parts.len() * cut.stored())).clamp(POINTS.0, POINTS.1);
     let chunks = Chunk::cut(batch, points, target);
     let threads = rayon::current_num_threads();
-    let wanted = if !split || threads == 1 || chunks.len() >= 2 * threads { 1 } else { 2 * threads };
+    let wanted = match chunks.len() {
+        _ if !split || threads == 1 => 1,
+        // Each task copies the border of its chunk for itself: of a single one not more often than needed.
+        1 => threads,
+        n if n >= 2 * threads => 1,
+        _ => 2 * threads,
+    };
     let pieces = wanted.div_ceil(chunks.len().max(1)).min(cut.panels());
     let terms: usize = parts.iter().map(|p| p.gather.terms()).sum();
     let work = batch * points.0 * points.1 * terms * cut.columns;

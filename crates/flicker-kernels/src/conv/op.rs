@@ -8,7 +8,7 @@ use super::input_grad::input_grad;
 use super::weight_grad::weight_grad;
 use crate::route::has_kernels;
 use crate::simd::{Element, Isa};
-use crate::threads::filled;
+use crate::threads::unset;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 /// Which of the three maps; `x` (B, C, H, W) is the image, `w` the weights, `y` the output.
@@ -91,14 +91,13 @@ impl ConvOp {
             Pass::InputGrad => (g.in_len(), (g.batch, g.groups * g.c_in, g.size_in.0, g.size_in.1)),
             Pass::WeightGrad => (g.weight_len(), (g.groups * g.c_out, g.c_in, g.kernel.0, g.kernel.1)),
         };
-        // SAFETY: each pass writes every number of its result.
-        let out = unsafe {
-            filled(len, |out| match self.pass {
-                Pass::Forward => forward(isa, g, a, b, out, &|_, _| ()),
-                Pass::InputGrad => input_grad(isa, g, a, b, out),
-                Pass::WeightGrad => weight_grad(isa, g, a, b, out),
-            })
-        };
+        // Each pass writes every number of its result.
+        let mut out = unset(len);
+        match self.pass {
+            Pass::Forward => forward(isa, g, a, b, &mut out, &|_, _| ()),
+            Pass::InputGrad => input_grad(isa, g, a, b, &mut out),
+            Pass::WeightGrad => weight_grad(isa, g, a, b, &mut out),
+        }
         (out, shape.into())
     }
 }

@@ -3,6 +3,7 @@
 
 use super::forward::{Part, each_chunk};
 use super::geometry::{Gather, Geometry, Phase, Reach};
+use crate::matmul::{Matrix, matmul};
 use crate::panels::{Cut, Panels};
 use crate::simd::{Element, Isa};
 use crate::threads::Shared;
@@ -21,8 +22,23 @@ pub(super) fn is_better<T: Element>(isa: Isa, g: &Geometry, phases: &[Phase]) ->
     points * (g.c_out * vectors(columns) + ADDITION * columns) < gathered * vectors(g.c_in)
 }
 
+/// Whether the kernel covers each image exactly, as in the last layer of an encoder.
+fn is_whole(g: &Geometry) -> bool {
+    g.groups == 1
+        && g.size_out == (1, 1)
+        && g.kernel == g.size_in
+        && g.padding == (0, 0)
+        && g.dilation == (1, 1)
+}
+
 /// `dx` from `dy`; every number of `dx` is written.
 pub(super) fn input_grad<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], dx: &mut [T]) {
+    if is_whole(g) {
+        // The kernel lies once on each image, and each product in a place of its own: a product of two matrices.
+        let (m, k, n) = (g.batch, g.c_out, g.c_in * g.taps());
+        let matrix = |data, columns| Matrix { data, strides: (columns, 1) };
+        return matmul(isa, (m, k, n), matrix(dy, k), matrix(w, n), dx, &|_, _| ());
+    }
     dx.fill(T::default());
     // All points of an image in one row: a chunk never cuts an image, whose points add to the same pixels.
     let points = (1, g.size_out.0 * g.size_out.1);
@@ -52,7 +68,7 @@ pub(super) fn input_grad<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], 
                         let plane = g.size_in.0 * g.size_in.1;
                         let start = ((image * g.groups + group) * g.c_in + run.channel) * plane;
                         // SAFETY: this image's channel belongs to this task alone.
-                        let to = unsafe { dx.part(start..start + plane) };
+                        let to = unsafe { dx.part(start, plane) };
                         run.add(g, &products[run.first..], width, to);
                     }
                 }

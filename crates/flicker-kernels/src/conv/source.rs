@@ -132,7 +132,7 @@ pub(super) fn pad<T: Element>(gather: &Gather, chunk: &Chunk, from: &[T], to: &m
 }
 
 /// `to.copy_from_slice(from)`, without a call for the usual short lines.
-fn copy_line<T: Element>(from: &[T], to: &mut [T]) {
+pub(super) fn copy_line<T: Element>(from: &[T], to: &mut [T]) {
     fn fixed<T: Copy, const N: usize>(from: &[T], to: &mut [T]) {
         if let (Ok(from), Ok(to)) = (<&[T; N]>::try_from(from), <&mut [T; N]>::try_from(to)) {
             *to = *from;

@@ -8,7 +8,7 @@ use super::source::{Chunk, Layout, pad};
 use crate::panels::{Cut, Panels, zero_unused};
 use crate::product::Product;
 use crate::simd::{Element, Isa};
-use crate::threads::{Scratch, Shared, for_each};
+use crate::threads::{Scratch, Shared, for_each, for_elements};
 use crate::transpose::transpose;
 
 /// Points that are copied and transposed together.
@@ -20,6 +20,44 @@ const ROWS: usize = 96;
 
 /// `dw` from `x` and `dy`; every number of `dw` is written.
 pub(super) fn weight_grad<T: Element>(isa: Isa, g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
+    match exchanged::<T>(isa, g) {
+        Some(other) => by_exchange(isa, g, &other, (x, dy), dw),
+        None => add_chunks(isa, g, x, dy, dw),
+    }
+}
+
+/// The same sums with the image and the gradient in each other's place, where that fills more of the vectors: they run over
+/// output channels, of which the last layer of a network has one or three. The gradient is then what the kernel moves over,
+/// the other way round.
+fn exchanged<T: Element>(isa: Isa, g: &Geometry) -> Option<Geometry> {
+    let border =
+        |kernel: usize, dilation: usize, padding: usize| (dilation * (kernel - 1)).checked_sub(padding);
+    let padding =
+        (border(g.kernel.0, g.dilation.0, g.padding.0)?, border(g.kernel.1, g.dilation.1, g.padding.1)?);
+    let better = 2 * g.c_out <= isa.lanes::<T>() && g.c_in >= 4 * g.c_out;
+    (better && g.stride == (1, 1)).then_some(Geometry {
+        c_in: g.c_out,
+        c_out: g.c_in,
+        size_in: g.size_out,
+        size_out: g.size_in,
+        padding,
+        ..*g
+    })
+}
+
+/// `dw` by the exchanged sums: what comes out is turned round, and its channels are exchanged.
+fn by_exchange<T: Element>(isa: Isa, g: &Geometry, other: &Geometry, (x, dy): (&[T], &[T]), dw: &mut [T]) {
+    let (mut turned, taps) = (Scratch::new(dw.len()), g.taps());
+    add_chunks(isa, other, dy, x, &mut turned);
+    for (i, kernel) in dw.chunks_exact_mut(taps).enumerate() {
+        let (group, o, c) = (i / (g.c_in * g.c_out), i / g.c_in % g.c_out, i % g.c_in);
+        let from = &turned[((group * g.c_in + c) * g.c_out + o) * taps..][..taps];
+        kernel.iter_mut().zip(from.iter().rev()).for_each(|(to, &from)| *to = from);
+    }
+}
+
+/// `dw`, by one chunk of points after the other.
+fn add_chunks<T: Element>(isa: Isa, g: &Geometry, x: &[T], dy: &[T], dw: &mut [T]) {
     let gather = Gather::forward(g);
     let chunks = Chunk::cut(g.batch, gather.points, POINTS);
     let cut = Cut::new::<T>(isa, g.c_out);
@@ -68,7 +106,7 @@ fn add_chunk<T: Element>(
         let rows = block * ROWS..terms.len().min((block + 1) * ROWS);
         let start = terms.len() * cut.first(j);
         // SAFETY: each task takes its own rows of its own panel.
-        let out = unsafe { sums.part(start + rows.start * cut.width(j)..start + rows.end * cut.width(j)) };
+        let out = unsafe { sums.part(start + rows.start * cut.width(j), rows.len() * cut.width(j)) };
         for first in (0..points.len()).step_by(SUM) {
             let range = first..points.len().min(first + SUM);
             let mut buffer = None;
@@ -107,18 +145,18 @@ fn prepare<T: Element>(
     let plane = gather.size.0 * gather.size.1;
     let plane_out = g.size_out.0 * g.size_out.1;
     let (copy, right) = (Shared::new(copy), right.shared());
-    for_each(chunk.images.len(), (layout.copied + n_points * g.c_out) * 4, |i| {
+    for_elements(chunk.images.len(), layout.copied + n_points * g.c_out, |i| {
         let image = chunk.images.start + i;
         if copied > 0 {
             let from = &x[(image * gather.channels_total + group * gather.channels) * plane..];
             // SAFETY: each task takes its own image.
-            pad(gather, chunk, from, unsafe { copy.part(i * copied..(i + 1) * copied) });
+            pad(gather, chunk, from, unsafe { copy.part(i * copied, copied) });
         }
         for j in 0..cut.panels() {
             let (width, used) = (cut.width(j), cut.used(j));
             let start = n_points * cut.first(j) + i * per_image * width;
             // SAFETY: each task takes the points of its own image.
-            let to = unsafe { right.part(start..start + per_image * width) };
+            let to = unsafe { right.part(start, per_image * width) };
             zero_unused(to, used, width);
             let channel = (image * g.groups + group) * g.c_out + cut.first(j);
             let from = &dy[channel * plane_out + chunk.rows.start * g.size_out.1..];

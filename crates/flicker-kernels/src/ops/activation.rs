@@ -3,9 +3,9 @@
 //! At exactly 0 the gradients are PyTorch's: 0 for ReLU, the slope for leaky ReLU.
 
 use super::adapter::{Op1, Op2, View, apply1, apply2, fast};
-use super::parallel::{fill, unset};
 use super::real::Real;
-use super::simd::kernel;
+use crate::kernel::{Math, kernel};
+use crate::threads::{fill, unset};
 use candle_core::{Result, Shape, Tensor, bail};
 use std::marker::PhantomData;
 
@@ -88,9 +88,9 @@ impl Activation {
 /// An activation as a type, so that a loop is compiled for each.
 pub(crate) trait Act<T>: Copy + Send + Sync {
     /// The result for z.
-    fn y(self, z: T) -> T;
+    fn y<M: Math>(self, z: T) -> T;
     /// The derivative at z, times g.
-    fn pull(self, z: T, g: T) -> T;
+    fn pull<M: Math>(self, z: T, g: T) -> T;
 }
 
 #[derive(Clone, Copy)]
@@ -108,69 +108,69 @@ pub(crate) struct Sigmoid;
 
 impl<T: Real> Act<T> for Identity {
     #[inline(always)]
-    fn y(self, z: T) -> T {
+    fn y<M: Math>(self, z: T) -> T {
         z
     }
     #[inline(always)]
-    fn pull(self, _: T, g: T) -> T {
+    fn pull<M: Math>(self, _: T, g: T) -> T {
         g
     }
 }
 
 impl<T: Real> Act<T> for Relu {
     #[inline(always)]
-    fn y(self, z: T) -> T {
+    fn y<M: Math>(self, z: T) -> T {
         if z <= T::zero() { T::zero() } else { z }
     }
     #[inline(always)]
-    fn pull(self, z: T, g: T) -> T {
+    fn pull<M: Math>(self, z: T, g: T) -> T {
         if z <= T::zero() { T::zero() } else { g }
     }
 }
 
 impl<T: Real> Act<T> for Leaky<T> {
     #[inline(always)]
-    fn y(self, z: T) -> T {
+    fn y<M: Math>(self, z: T) -> T {
         if z > T::zero() { z } else { z * self.0 }
     }
     #[inline(always)]
-    fn pull(self, z: T, g: T) -> T {
+    fn pull<M: Math>(self, z: T, g: T) -> T {
         if z > T::zero() { g } else { g * self.0 }
     }
 }
 
 impl<T: Real> Act<T> for Silu {
     #[inline(always)]
-    fn y(self, z: T) -> T {
-        z * z.sigmoid()
+    fn y<M: Math>(self, z: T) -> T {
+        z * z.sigmoid::<M>()
     }
     #[inline(always)]
-    fn pull(self, z: T, g: T) -> T {
-        let s = z.sigmoid();
+    fn pull<M: Math>(self, z: T, g: T) -> T {
+        let s = z.sigmoid::<M>();
         g * s * (T::one() + z * (T::one() - s))
     }
 }
 
 impl<T: Real> Act<T> for Tanh {
     #[inline(always)]
-    fn y(self, z: T) -> T {
-        Real::tanh(z)
+    fn y<M: Math>(self, z: T) -> T {
+        z.tanh::<M>()
     }
     #[inline(always)]
-    fn pull(self, z: T, g: T) -> T {
-        let y = Real::tanh(z);
+    fn pull<M: Math>(self, z: T, g: T) -> T {
+        let y = z.tanh::<M>();
         g * (T::one() - y * y)
     }
 }
 
 impl<T: Real> Act<T> for Sigmoid {
     #[inline(always)]
-    fn y(self, z: T) -> T {
-        z.sigmoid()
+    fn y<M: Math>(self, z: T) -> T {
+        z.sigmoid::<M>()
     }
     #[inline(always)]
-    fn pull(self, z: T, g: T) -> T {
-        let y = z.sigmoid();
+    fn pull<M: Math>(self, z: T, g: T) -> T {
+        let y = z.sigmoid::<M>();
         g * y * (T::one() - y)
     }
 }
@@ -212,7 +212,7 @@ pub(crate) use with_type;
 kernel! {
     fn forward[T: Real, A: Act<T>](act: A, x: &[T], y: &mut [T]) {
         for (y, x) in y.iter_mut().zip(x) {
-            *y = act.y(*x);
+            *y = act.y::<M>(*x);
         }
     }
 }
@@ -221,7 +221,7 @@ kernel! {
     /// y = act(y), where y lies.
     fn forward_in_place[T: Real, A: Act<T>](act: A, y: &mut [T]) {
         for y in y {
-            *y = act.y(*y);
+            *y = act.y::<M>(*y);
         }
     }
 }
@@ -229,7 +229,7 @@ kernel! {
 kernel! {
     fn zip2[T: Real, F: Fn2<T>](a: &[T], b: &[T], y: &mut [T], f: F) {
         for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-            *y = f.at(*a, *b);
+            *y = f.at::<M>(*a, *b);
         }
     }
 }
@@ -254,7 +254,7 @@ impl Op1 for Forward {
 
 /// A function of two numbers as a type.
 pub(crate) trait Fn2<T>: Copy + Send + Sync {
-    fn at(self, s: T, g: T) -> T;
+    fn at<M: Math>(self, s: T, g: T) -> T;
 }
 
 /// `g · f'`, where f' is a function of the result (of the argument for SiLU).
@@ -268,7 +268,7 @@ macro_rules! fn2 {
     ($kind:ident<$act:ty>, |$this:ident, $s:ident, $g:ident| $body:expr) => {
         impl<T: Real> Fn2<T> for $kind<$act> {
             #[inline(always)]
-            fn at(self, $s: T, $g: T) -> T {
+            fn at<M: Math>(self, $s: T, $g: T) -> T {
                 let $this = self;
                 let _ = $this;
                 $body
@@ -280,11 +280,11 @@ fn2!(Slope<Relu>, |_f, s, g| if s <= T::zero() { T::zero() } else { g });
 fn2!(Slope<Leaky<T>>, |f, s, g| if s > T::zero() { g } else { g * f.0.0 });
 fn2!(Slope<Tanh>, |_f, s, g| g * (T::one() - s * s));
 fn2!(Slope<Sigmoid>, |_f, s, g| g * s * (T::one() - s));
-fn2!(Slope<Silu>, |_f, s, g| Silu.pull(s, g));
+fn2!(Slope<Silu>, |_f, s, g| Silu.pull::<M>(s, g));
 fn2!(Bend<Tanh>, |_f, s, g| -(s + s) * g);
 fn2!(Bend<Sigmoid>, |_f, s, g| (T::one() - s - s) * g);
 fn2!(Bend<Silu>, |_f, s, g| {
-    let y = s.sigmoid();
+    let y = s.sigmoid::<M>();
     let two = T::one() + T::one();
     g * y * (T::one() - y) * (two + s * (T::one() - y - y))
 });

@@ -3,11 +3,11 @@
 
 use super::activation::{Activation, activate, forward_in_place, with_type};
 use super::adapter::{Op1, Op2, Op3, View, apply1, apply2, apply3, fast};
-use super::parallel::{Shared, for_each, unset};
 use super::real::Real;
-use super::simd::kernel;
+use crate::kernel::kernel;
 use crate::matmul::{self, Matrix};
 use crate::simd::Isa;
+use crate::threads::{Shared, for_elements, unset};
 use candle_core::{Result, Shape, Tensor, bail};
 use std::ops::Range;
 
@@ -175,7 +175,7 @@ fn by_rows<T: Real>(y: &mut [T], n: usize, run: impl Fn(&mut [T]) + Sync + Send)
     let (rows, len) = ((8192 / n).max(1), y.len());
     let parts = len.div_ceil(rows * n);
     let shared = Shared::new(y);
-    for_each(parts, len, |i| {
+    for_elements(parts, len, |i| {
         let from = i * rows * n;
         // SAFETY: part i is rows i·rows.. and no other task has them.
         run(unsafe { shared.part(from, (rows * n).min(len - from)) });
@@ -185,7 +185,7 @@ fn by_rows<T: Real>(y: &mut [T], n: usize, run: impl Fn(&mut [T]) + Sync + Send)
 kernel! {
     fn plus_then[T: Real, A: super::activation::Act<T>](act: A, x: &[T], b: T, y: &mut [T]) {
         for (y, x) in y.iter_mut().zip(x) {
-            *y = act.y(*x + b);
+            *y = act.y::<M>(*x + b);
         }
     }
 }
@@ -194,7 +194,7 @@ kernel! {
     /// `y = act(y + b)`.
     fn add_then[T: Real, A: super::activation::Act<T>](act: A, b: T, y: &mut [T]) {
         for y in y.iter_mut() {
-            *y = act.y(*y + b);
+            *y = act.y::<M>(*y + b);
         }
     }
 }
@@ -216,7 +216,7 @@ impl Op2 for Bias {
             }));
         } else {
             let shared = Shared::new(&mut y);
-            with_type!(self.0, T, act => for_each(x.dims[0] * x.dims[1], x.data.len(), |i| {
+            with_type!(self.0, T, act => for_elements(x.dims[0] * x.dims[1], x.data.len(), |i| {
                 // SAFETY: plane i belongs to this task alone.
                 let y = unsafe { shared.part(i * hw, hw) };
                 plus_then(act, &x.data[i * hw..(i + 1) * hw], b.data[i % c], y);
@@ -248,13 +248,20 @@ impl Op1 for ChannelSum {
         if hw == 1 {
             column_sums(x.data, &mut sums);
         } else {
+            // Small neighbouring channels together: the lines of one channel alone lie a power of two apart.
+            let width = (256 / hw.max(1)).clamp(1, 16);
             let shared = Shared::new(&mut sums);
-            for_each(c, x.data.len(), |ch| {
-                let planes = (0..b).map(|i| &x.data[(i * c + ch) * hw..(i * c + ch + 1) * hw]);
-                let sum: f64 = planes.map(|p| lane_sum(p).to_f64()).sum();
-                // SAFETY: element ch belongs to this task alone.
-                let own = unsafe { shared.part(ch, 1) };
-                own[0] = T::from_f64(sum);
+            for_elements(c.div_ceil(width), x.data.len(), |i| {
+                let (from, n) = (i * width, width.min(c - i * width));
+                let mut totals = [0.0; 16];
+                for sample in 0..b {
+                    for (k, total) in totals[..n].iter_mut().enumerate() {
+                        *total += lane_sum(&x.data[(sample * c + from + k) * hw..][..hw]).to_f64();
+                    }
+                }
+                // SAFETY: channels from.. belong to this task alone.
+                let own = unsafe { shared.part(from, n) };
+                own.iter_mut().zip(totals).for_each(|(sum, total)| *sum = T::from_f64(total));
             });
         }
         Ok((sums, c.into()))

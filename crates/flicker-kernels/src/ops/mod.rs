@@ -11,12 +11,10 @@ mod in_place;
 mod linear;
 mod norm;
 mod optimizer;
-mod parallel;
 mod pool;
 mod real;
 mod resize;
 mod second_order;
-mod simd;
 mod softmax;
 
 pub use activation::{Activation, activate};

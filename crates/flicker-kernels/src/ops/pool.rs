@@ -2,10 +2,10 @@
 //! right edge is left out, as in PyTorch with `ceil_mode=False`.
 
 use super::adapter::{Op1, View, apply1, fast};
-use super::parallel::{Shared, for_each, unset};
 use super::real::Real;
 use super::resize::{repeat_plane, sum_plane};
-use super::simd::kernel;
+use crate::kernel::kernel;
+use crate::threads::{Shared, for_elements, unset};
 use candle_core::{Result, Shape, Tensor, bail};
 use std::sync::{Arc, OnceLock};
 
@@ -161,7 +161,7 @@ impl Geometry {
     ) {
         let (x_len, work) = (x.len() / self.planes.max(1), x.len().max(y.len()));
         let y = Shared::new(y);
-        for_each(self.planes, work, |i| {
+        for_elements(self.planes, work, |i| {
             // SAFETY: plane i belongs to this task alone.
             f(&x[i * x_len..(i + 1) * x_len], unsafe { y.part(i * len, len) }, i);
         });

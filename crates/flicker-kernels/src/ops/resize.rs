@@ -2,9 +2,9 @@
 //! each is its transpose.
 
 use super::adapter::{Op1, View, apply1, fast};
-use super::parallel::{Shared, for_each, unset};
 use super::real::Real;
-use super::simd::kernel;
+use crate::kernel::kernel;
+use crate::threads::{Shared, for_elements, unset};
 use candle_core::{Device, Result, Shape, Tensor, bail};
 
 /// Repeats every pixel `factor` × `factor` times.
@@ -50,7 +50,7 @@ impl Op1 for Repeat {
         let mut y = unset(x.data.len() * f * f);
         let len = y.len();
         let shared = Shared::new(&mut y);
-        for_each(b * c, len, |i| {
+        for_elements(b * c, len, |i| {
             // SAFETY: plane i belongs to this task alone.
             let y = unsafe { shared.part(i * h * w * f * f, h * w * f * f) };
             repeat_plane(&x.data[i * h * w..(i + 1) * h * w], y, w, f);
@@ -71,7 +71,7 @@ impl Op1 for BlockSum {
         let (h, w) = (fh / f, fw / f);
         let mut y = unset(b * c * h * w);
         let shared = Shared::new(&mut y);
-        for_each(b * c, x.data.len(), |i| {
+        for_elements(b * c, x.data.len(), |i| {
             // SAFETY: plane i belongs to this task alone.
             let y = unsafe { shared.part(i * h * w, h * w) };
             sum_plane(&x.data[i * fh * fw..(i + 1) * fh * fw], y, w, f);
@@ -173,7 +173,7 @@ impl Op1 for Bilinear {
         let mut y = unset(b * c * oh * ow);
         let work = x.data.len().max(y.len());
         let shared = Shared::new(&mut y);
-        for_each(b * c, work, |i| {
+        for_elements(b * c, work, |i| {
             // SAFETY: plane i belongs to this task alone.
             let y = unsafe { shared.part(i * oh * ow, oh * ow) };
             let x = &x.data[i * h * w..(i + 1) * h * w];

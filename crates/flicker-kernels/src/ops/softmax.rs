@@ -1,9 +1,9 @@
 //! Softmax over the last dimension and scaled dot-product attention (Vaswani et al., 2017, equation 1).
 
 use super::adapter::{Op1, Op2, View, apply1, apply2, fast};
-use super::parallel::{Shared, for_each, unset};
 use super::real::Real;
-use super::simd::kernel;
+use crate::kernel::kernel;
+use crate::threads::{Shared, for_elements, unset};
 use candle_core::{D, Result, Shape, Tensor, bail};
 
 /// `e^x / Σ e^x` over the last dimension.
@@ -47,7 +47,7 @@ impl Op1 for Softmax {
         let n = x.dims[x.dims.len() - 1];
         let mut y = unset(x.data.len());
         let shared = Shared::new(&mut y);
-        for_each(x.data.len() / n, 4 * x.data.len(), |i| {
+        for_elements(x.data.len() / n, 4 * x.data.len(), |i| {
             // SAFETY: row i belongs to this task alone.
             softmax_row(&x.data[i * n..(i + 1) * n], unsafe { shared.part(i * n, n) });
         });
@@ -69,7 +69,7 @@ impl Op2 for Gradient {
         let n = y.dims[y.dims.len() - 1];
         let mut dx = unset(y.data.len());
         let shared = Shared::new(&mut dx);
-        for_each(y.data.len() / n, 2 * y.data.len(), |i| {
+        for_elements(y.data.len() / n, 2 * y.data.len(), |i| {
             let at = i * n..(i + 1) * n;
             // SAFETY: row i belongs to this task alone.
             gradient_row(&y.data[at.clone()], &g.data[at], unsafe { shared.part(i * n, n) });
@@ -121,7 +121,7 @@ kernel! {
         let larger = |a: T, b: T| if b > a { b } else { a };
         let largest = tree(lanes(x, x, T::LOWEST, |largest, x, _| larger(largest, x)), larger);
         for (y, x) in y.iter_mut().zip(x) {
-            *y = (*x - largest).exp();
+            *y = (*x - largest).exp::<M>();
         }
         let factor = T::one() / tree(lanes(y, y, T::zero(), |sum, y, _| sum + y), |a, b| a + b);
         for y in y {

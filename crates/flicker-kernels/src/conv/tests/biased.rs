@@ -1,8 +1,9 @@
 //! The convolution with bias and activation against the three operators one after the other.
 
-use super::{both_ways, tensor};
+use super::report::{Order, note};
+use super::{both_ways, tensor, way};
 use crate::{Activation, ConvSpec, activate, bias_add, conv2d, conv2d_bias};
-use candle_core::{Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor, Var};
 
 const ALL: [Activation; 6] = [
     Activation::None,
@@ -29,9 +30,12 @@ fn agrees() -> Result<()> {
         let weights = tensor(apart.dims4()?, 4);
         let grads = |y: &Tensor| (y * &weights)?.sum_all()?.backward();
         let (of_fused, of_apart) = (grads(&fused)?, grads(&apart)?);
+        let (operator, way) = ("convolution with bias", way(DType::F64)?);
+        note(operator, Order::Result, &way, difference(&fused, &apart)?, 0.0);
         assert_eq!(difference(&fused, &apart)?, 0.0, "{activation:?}");
         for var in [&x, &w, &b] {
             let (a, b) = (of_fused.get(var).unwrap(), of_apart.get(var).unwrap());
+            note(operator, Order::First, &way, difference(a, b)?, 1e-12);
             assert!(difference(a, b)? < 1e-12, "{activation:?} {:?}", var.dims());
         }
     }

@@ -1,8 +1,9 @@
 //! First and second derivatives against central differences, in f64.
 
-use super::{assert_close, both_ways, numbers, tensor};
+use super::report::Order;
+use super::{both_ways, compare, numbers, tensor, way};
 use crate::conv::{ConvSpec, conv_transpose2d, conv2d};
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 
 const STEP: f64 = 1e-5;
 
@@ -55,16 +56,18 @@ fn keeps_graphs(test: &str) -> bool {
 }
 
 #[track_caller]
-fn check(f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>, a: &Tensor, b: &Tensor) {
+fn check(operator: &str, f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>, a: &Tensor, b: &Tensor) {
     let run = || -> Result<()> {
+        let way = way(DType::F64)?;
+        let (noted_1, noted_2) = ((operator, Order::First, &way[..]), (operator, Order::Second, &way[..]));
         let (va, vb) = (Var::from_tensor(a)?, Var::from_tensor(b)?);
         let [ga, gb] = first(&f, &va, &vb)?;
-        assert_close(&flat(&ga)?, &differences(a, |a| loss(&f(a, &vb)?))?, 1e-8, "first by a");
-        assert_close(&flat(&gb)?, &differences(b, |b| loss(&f(&va, b)?))?, 1e-8, "first by b");
+        compare(noted_1, &flat(&ga)?, &differences(a, |a| loss(&f(a, &vb)?))?, 1e-8, "first by a");
+        compare(noted_1, &flat(&gb)?, &differences(b, |b| loss(&f(&va, b)?))?, 1e-8, "first by b");
         let grads = penalty(&f, &va, &vb)?.backward()?;
         let (ga, gb) = (flat(grads.get(&va).unwrap())?, flat(grads.get(&vb).unwrap())?);
-        assert_close(&ga, &differences(a, |a| penalty(&f, a, &vb))?, 1e-7, "second by a");
-        assert_close(&gb, &differences(b, |b| penalty(&f, &va, b))?, 1e-7, "second by b");
+        compare(noted_2, &ga, &differences(a, |a| penalty(&f, a, &vb))?, 1e-7, "second by a");
+        compare(noted_2, &gb, &differences(b, |b| penalty(&f, &va, b))?, 1e-7, "second by b");
         Ok(())
     };
     both_ways(run).unwrap();
@@ -81,7 +84,7 @@ fn derivatives_of_the_convolution() {
         ((1, 4, 5, 6), (2, 2, 2, 3), ConvSpec { groups: 2, dilation: (2, 1), ..square(1, 1) }),
         ((1, 2, 6, 5), (2, 2, 4, 2), ConvSpec { stride: (2, 3), ..square(1, 0) }),
     ] {
-        check(|x, w| conv2d(x, w, &spec), &tensor(x, 1), &tensor(w, 2));
+        check("convolution", |x, w| conv2d(x, w, &spec), &tensor(x, 1), &tensor(w, 2));
     }
 }
 
@@ -96,6 +99,11 @@ fn derivatives_of_the_transposed_convolution() {
         ((1, 2, 3, 2), (2, 2, 3, 3), square(2, 1), (1, 0)),
         ((1, 4, 2, 2), (4, 1, 2, 2), ConvSpec { groups: 2, dilation: (2, 2), ..square(1, 0) }, (1, 1)),
     ] {
-        check(|x, w| conv_transpose2d(x, w, &spec, padding), &tensor(x, 1), &tensor(w, 2));
+        check(
+            "transposed convolution",
+            |x, w| conv_transpose2d(x, w, &spec, padding),
+            &tensor(x, 1),
+            &tensor(w, 2),
+        );
     }
 }

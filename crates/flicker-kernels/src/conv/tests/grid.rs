@@ -50,6 +50,10 @@ fn shapes_of_the_models_agree() {
         case(65, (8, 3), (4, 4), (3, 3), square(1, 1)),
         case(1024, (2, 3), (3, 3), (2, 2), square(1, 0)),
         case(2, (12, 12), (9, 9), (3, 3), ConvSpec { groups: 12, ..square(1, 1) }),
+        case(2, (40, 30), (16, 17), (1, 1), ConvSpec { groups: 2, ..square(1, 0) }),
+        case(3, (32, 1), (12, 9), (3, 3), square(1, 1)),
+        case(2, (24, 4), (9, 8), (3, 2), ConvSpec { groups: 2, dilation: (2, 1), ..square(1, 1) }),
+        case(3, (10, 4), (4, 4), (4, 4), square(1, 0)),
         case(
             2,
             (8, 16),
@@ -104,6 +108,9 @@ fn threads_change_no_byte() {
         case(1, (32, 40), (32, 32), (3, 3), square(1, 1)),
         case(9, (1, 64), (32, 32), (4, 4), square(2, 1)),
         case(64, (64, 1), (4, 4), (4, 4), square(1, 0)),
+        case(1, (100, 64), (4, 4), (4, 4), square(1, 0)),
+        case(16, (64, 32), (32, 32), (1, 1), square(1, 0)),
+        case(16, (32, 1), (32, 32), (3, 3), square(1, 1)),
     ] {
         let g = c.geometry().unwrap();
         for pass in PASSES {
@@ -132,6 +139,7 @@ fn batch_changes_no_byte() {
         case(9, (48, 100), (4, 4), (4, 4), square(1, 0)),
         case(9, (1, 64), (32, 32), (4, 4), square(2, 1)),
         case(9, (32, 40), (16, 16), (3, 3), square(1, 1)),
+        case(9, (32, 40), (16, 16), (1, 1), square(1, 0)),
     ] {
         let many = c.geometry().unwrap();
         let one = Geometry { batch: 1, ..many };

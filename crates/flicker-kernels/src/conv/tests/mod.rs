@@ -5,11 +5,14 @@ mod derivatives;
 mod fixture;
 mod grid;
 mod layouts;
+#[path = "../../../tests/report/mod.rs"]
+mod report;
 
 use super::geometry::{Geometry, conv_size};
 use super::op::{ConvOp, Pass, Sizes};
 use super::{ConvSpec, composition, reference};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
+use report::{Order, note};
 
 const PASSES: [Pass; 3] = [Pass::Forward, Pass::InputGrad, Pass::WeightGrad];
 
@@ -98,12 +101,41 @@ fn operand_lens(pass: Pass, g: &Geometry) -> (usize, usize) {
     }
 }
 
+/// The largest error, as a share of the largest number expected or of 1.
 #[track_caller]
-fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) -> f64 {
     assert_eq!(found.len(), expected.len(), "{what}: length");
     let scale = expected.iter().fold(1f64, |m, v| m.max(v.abs()));
+    let mut worst = 0f64;
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {
         assert!((f - e).abs() <= tolerance * scale, "{what}: at {i}: found {f}, expected {e}");
+        worst = worst.max((f - e).abs() / scale);
+    }
+    worst
+}
+
+/// Asserts that `found` is close, and notes how close, for the report.
+#[track_caller]
+fn compare(
+    (operator, order, way): (&str, Order, &str),
+    found: &[f64],
+    expected: &[f64],
+    tolerance: f64,
+    what: &str,
+) {
+    note(operator, order, way, assert_close(found, expected, tolerance, what), tolerance);
+}
+
+/// Which code computes operators on numbers of this type here.
+fn way(dtype: DType) -> Result<String> {
+    let kernels = crate::has_kernels(&Tensor::zeros(1, dtype, &Device::Cpu)?);
+    Ok(format!("{}, {}", if kernels { "kernels" } else { "compositions" }, dtype.as_str()))
+}
+
+impl Pass {
+    /// What it is to the report: the convolution, or one of its gradients.
+    fn order(self) -> Order {
+        if self == Self::Forward { Order::Result } else { Order::First }
     }
 }
 
@@ -117,16 +149,18 @@ fn check(g: &Geometry) {
         let (shape_a, shape_b) = operand_shapes(pass, g);
         let composed = composition::compute(pass, g, &tensor(shape_a, 1), &tensor(shape_b, 2)).unwrap();
         let found: Vec<f64> = composed.flatten_all().unwrap().to_vec1().unwrap();
-        assert_close(&found, &expected, 1e-12, &format!("{pass:?} composed {g:?}"));
+        let noted = |way| ("convolution", pass.order(), way);
+        let what = format!("{pass:?} composed {g:?}");
+        compare(noted("compositions, f64"), &found, &expected, 1e-12, &what);
         let narrow = |v: &[f64]| v.iter().map(|&v| v as f32).collect::<Vec<f32>>();
         let (a32, b32) = (narrow(&a), narrow(&b));
         for isa in crate::simd::Isa::available() {
             let what = format!("{pass:?} {isa:?} {g:?}");
             let (found, _) = op(pass, g).compute::<f64>(isa, g, &a, &b);
-            assert_close(&found, &expected, 1e-12, &what);
+            compare(noted("kernels, f64"), &found, &expected, 1e-12, &what);
             let (found, _) = op(pass, g).compute::<f32>(isa, g, &a32, &b32);
             let found: Vec<f64> = found.iter().map(|&v| f64::from(v)).collect();
-            assert_close(&found, &expected, 2e-5, &what);
+            compare(noted("kernels, f32"), &found, &expected, 2e-5, &what);
         }
     }
 }

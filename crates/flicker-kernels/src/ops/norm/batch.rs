@@ -1,82 +1,32 @@
-//! Loops of batch norm, x (b, c, hw): a task per channel, or per 64 columns where hw is 1.
+//! Loops of batch norm, x (b, c, hw): a task per channel (some neighbours where they are small), or per 64 columns where hw
+//! is 1.
 
 use super::super::activation::Act;
-use super::super::parallel::{Shared, for_each, unset};
 use super::super::real::Real;
-use super::super::simd::kernel;
 use super::operator::Moments;
+use super::sums::{FLUSH, Sums};
+use crate::kernel::kernel;
+use crate::threads::{Shared, for_elements, unset};
 
 /// Columns that a task takes where hw is 1.
 const WIDTH: usize = 64;
 
-/// Elements after which a sum in T goes over into one in f64.
-const FLUSH: usize = 4096;
+/// Elements of a sample that a task takes at least, where that many channels are few enough: lines of the planes of one
+/// channel, a power of two apart, would drive each other out of the cache before they are read again.
+const TOGETHER: usize = 256;
 
-/// Sums of two quantities in 16 lanes each; the order is that of the shapes alone.
-pub(super) struct Sums<T> {
-    lanes: [[T; 16]; 2],
-    pending: usize,
-    total: [f64; 2],
+/// Most channels of a task where hw is more than 1.
+const CHANNELS: usize = 16;
+
+/// Channels that a task takes.
+fn channels_of_a_task(hw: usize) -> usize {
+    if hw == 1 { WIDTH } else { (TOGETHER / hw.max(1)).clamp(1, CHANNELS) }
 }
 
-impl<T: Real> Sums<T> {
-    #[inline(always)]
-    pub(super) fn new() -> Self {
-        Self { lanes: [[T::zero(); 16]; 2], pending: 0, total: [0.0; 2] }
-    }
-
-    /// Adds `f(x, g)` of each pair of elements.
-    #[inline(always)]
-    pub(super) fn add(&mut self, x: &[T], g: &[T], f: impl Fn(T, T) -> (T, T)) {
-        let g = &g[..x.len()];
-        let [mut first, mut second] = self.lanes;
-        let full = x.len() / 16 * 16;
-        for (x, g) in x[..full].chunks_exact(16).zip(g[..full].chunks_exact(16)) {
-            for j in 0..16 {
-                let (p, q) = f(x[j], g[j]);
-                first[j] += p;
-                second[j] += q;
-            }
-        }
-        for j in full..x.len() {
-            let (p, q) = f(x[j], g[j]);
-            first[j - full] += p;
-            second[j - full] += q;
-        }
-        self.lanes = [first, second];
-        self.pending += x.len();
-        if self.pending >= FLUSH {
-            self.flush();
-        }
-    }
-
-    #[inline(always)]
-    fn flush(&mut self) {
-        for (total, lanes) in self.total.iter_mut().zip(&mut self.lanes) {
-            // Halves are added to halves, so that the sum is a short tree.
-            for width in [8, 4, 2, 1] {
-                for j in 0..width {
-                    let right = lanes[j + width];
-                    lanes[j] += right;
-                }
-            }
-            *total += lanes[0].to_f64();
-            *lanes = [T::zero(); 16];
-        }
-        self.pending = 0;
-    }
-
-    #[inline(always)]
-    pub(super) fn finish(mut self) -> [f64; 2] {
-        self.flush();
-        self.total
-    }
-}
-
-/// The planes of channel `ch` in (b, c, hw): where each starts.
+/// The planes of channels `from..from + n` in (b, c, hw), sample by sample: number among them, and where it starts.
 #[inline(always)]
-fn planes([b, c, hw]: [usize; 3], ch: usize) -> impl Iterator<Item = usize> {
-    (0..b).map(move |i| (i * c + ch) * hw)
+fn planes([b, c, hw]: [usize; 3], from: usize, n: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..b).flat_map(move |i| (0..n).map(move |k| (k, (i * c + from + k) * hw)))
 }
 
 pub(super) fn forward<T: Real, A: Act<T>>(
@@ -93,15 +43,15 @@ pub(super) fn forward<T: Real, A: Act<T>>(
     {
         let y = Shared::new(&mut y);
         let (mean, var) = (Shared::new(&mut moments.mean), Shared::new(&mut moments.var));
-        let width = if hw == 1 { WIDTH } else { 1 };
-        for_each(c.div_ceil(width), x.len(), |i| {
+        let width = channels_of_a_task(hw);
+        for_elements(c.div_ceil(width), x.len(), |i| {
             let (from, n) = (i * width, width.min(c - i * width));
             // SAFETY: channels from.. belong to this task alone.
             let (mean, var) = unsafe { (mean.part(from, n), var.part(from, n)) };
             if hw == 1 {
                 columns_forward(x, &y, gamma, beta, c, from, mean, var, eps, act);
             } else {
-                channel_forward(x, &y, gamma[i], beta[i], dims, i, &mut mean[0], &mut var[0], eps, act);
+                channels_forward(x, &y, gamma, beta, dims, from, mean, var, eps, act);
             }
         });
     }
@@ -109,31 +59,36 @@ pub(super) fn forward<T: Real, A: Act<T>>(
 }
 
 kernel! {
-    fn channel_forward[T: Real, A: Act<T>](
-        x: &[T], y: &Shared<'_, T>, gamma: T, beta: T, dims: [usize; 3], ch: usize,
-        mean_out: &mut f64, var_out: &mut f64, eps: f64, act: A,
+    fn channels_forward[T: Real, A: Act<T>](
+        x: &[T], y: &Shared<'_, T>, gamma: &[T], beta: &[T], dims: [usize; 3], from: usize,
+        mean_out: &mut [f64], var_out: &mut [f64], eps: f64, act: A,
     ) {
-        let [b, _, hw] = dims;
+        let ([b, _, hw], width) = (dims, mean_out.len());
         let n = (b * hw) as f64;
-        let mut sums = Sums::new();
-        for at in planes(dims, ch) {
-            sums.add(&x[at..at + hw], &x[at..at + hw], |x, _| (x, T::zero()));
+        let (mut sums, mut mean, mut scale) = ([Sums::new(); CHANNELS], [T::zero(); CHANNELS], [T::zero(); CHANNELS]);
+        for (k, at) in planes(dims, from, width) {
+            sums[k].add(&x[at..at + hw], &x[at..at + hw], |x, _| (x, T::zero()));
         }
-        *mean_out = sums.finish()[0] / n;
-        let mean = T::from_f64(*mean_out);
-        let mut sums = Sums::new();
-        for at in planes(dims, ch) {
-            sums.add(&x[at..at + hw], &x[at..at + hw], |x, _| (x - mean, (x - mean) * (x - mean)));
+        for k in 0..width {
+            mean_out[k] = sums[k].finish()[0] / n;
+            (mean[k], sums[k]) = (T::from_f64(mean_out[k]), Sums::new());
         }
-        // The first sum is what rounding the mean to T left out.
-        let [left, square] = sums.finish();
-        *var_out = (square / n - (left / n) * (left / n)).max(0.0);
-        let scale = T::from_f64(gamma.to_f64() / (*var_out + eps).sqrt());
-        for at in planes(dims, ch) {
+        for (k, at) in planes(dims, from, width) {
+            let mean = mean[k];
+            sums[k].add(&x[at..at + hw], &x[at..at + hw], |x, _| (x - mean, (x - mean) * (x - mean)));
+        }
+        for k in 0..width {
+            // The first sum is what rounding the mean to T left out.
+            let [left, square] = sums[k].finish();
+            var_out[k] = (square / n - (left / n) * (left / n)).max(0.0);
+            scale[k] = T::from_f64(gamma[from + k].to_f64() / (var_out[k] + eps).sqrt());
+        }
+        for (k, at) in planes(dims, from, width) {
+            let (mean, scale, beta) = (mean[k], scale[k], beta[from + k]);
             // SAFETY: the planes of a channel belong to its task alone.
             let y = unsafe { y.part(at, hw) };
             for (y, x) in y.iter_mut().zip(&x[at..at + hw]) {
-                *y = act.y((*x - mean) * scale + beta);
+                *y = act.y::<M>((*x - mean) * scale + beta);
             }
         }
     }
@@ -181,7 +136,7 @@ kernel! {
             let y = unsafe { y.part(r * c + from, width) };
             let row = &row[from..from + width];
             for j in 0..width {
-                y[j] = act.y((row[j] - mean[j]) * scale[j] + beta[j]);
+                y[j] = act.y::<M>((row[j] - mean[j]) * scale[j] + beta[j]);
             }
         }
     }
@@ -204,8 +159,8 @@ pub(super) fn backward<T: Real, A: Act<T>>(
         let (dx, vectors) = all.split_at_mut(x.len());
         let (dgamma, dbeta) = vectors.split_at_mut(c);
         let (dx, dgamma, dbeta) = (Shared::new(dx), Shared::new(dgamma), Shared::new(dbeta));
-        let width = if hw == 1 { WIDTH } else { 1 };
-        for_each(c.div_ceil(width), 2 * x.len(), |i| {
+        let width = channels_of_a_task(hw);
+        for_elements(c.div_ceil(width), 2 * x.len(), |i| {
             let (from, n) = (i * width, width.min(c - i * width));
             let mut constants = [[T::zero(); 4]; WIDTH];
             for (j, k) in constants[..n].iter_mut().enumerate() {
@@ -223,7 +178,7 @@ pub(super) fn backward<T: Real, A: Act<T>>(
             if hw == 1 {
                 columns_backward(x, g, &dx, c, from, &constants[..n], dgamma, dbeta, act);
             } else {
-                channel_backward(x, g, &dx, dims, i, constants[0], &mut dgamma[0], &mut dbeta[0], act);
+                channels_backward(x, g, &dx, dims, from, &constants[..n], dgamma, dbeta, act);
             }
         });
     }
@@ -231,30 +186,32 @@ pub(super) fn backward<T: Real, A: Act<T>>(
 }
 
 kernel! {
-    fn channel_backward[T: Real, A: Act<T>](
-        x: &[T], g: &[T], dx: &Shared<'_, T>, dims: [usize; 3], ch: usize,
-        constants: [T; 4], dgamma: &mut T, dbeta: &mut T, act: A,
+    fn channels_backward[T: Real, A: Act<T>](
+        x: &[T], g: &[T], dx: &Shared<'_, T>, dims: [usize; 3], from: usize,
+        constants: &[[T; 4]], dgamma: &mut [T], dbeta: &mut [T], act: A,
     ) {
-        let [b, _, hw] = dims;
-        let [mean, scale, beta, inv] = constants;
+        let ([b, _, hw], width) = (dims, constants.len());
         let n = (b * hw) as f64;
-        let pull = |x: T, g: T| act.pull((x - mean) * scale + beta, g);
-        let mut sums = Sums::new();
-        for at in planes(dims, ch) {
-            sums.add(&x[at..at + hw], &g[at..at + hw], |x, g| {
-                let g = pull(x, g);
+        let (mut sums, mut k0, mut k1) = ([Sums::new(); CHANNELS], [T::zero(); CHANNELS], [T::zero(); CHANNELS]);
+        for (k, at) in planes(dims, from, width) {
+            let [mean, scale, beta, _] = constants[k];
+            sums[k].add(&x[at..at + hw], &g[at..at + hw], |x, g| {
+                let g = act.pull::<M>((x - mean) * scale + beta, g);
                 (g, g * (x - mean))
             });
         }
-        let [plain, times_x] = sums.finish();
-        (*dbeta, *dgamma) = (T::from_f64(plain), T::from_f64(times_x * inv.to_f64()));
-        let k0 = T::from_f64(plain / n);
-        let k1 = T::from_f64(times_x * inv.to_f64() * inv.to_f64() / n);
-        for at in planes(dims, ch) {
+        for k in 0..width {
+            let ([plain, times_x], inv) = (sums[k].finish(), constants[k][3].to_f64());
+            (dbeta[k], dgamma[k]) = (T::from_f64(plain), T::from_f64(times_x * inv));
+            k0[k] = T::from_f64(plain / n);
+            k1[k] = T::from_f64(times_x * inv * inv / n);
+        }
+        for (k, at) in planes(dims, from, width) {
+            let ([mean, scale, beta, _], k0, k1) = (constants[k], k0[k], k1[k]);
             // SAFETY: the planes of a channel belong to its task alone.
             let dx = unsafe { dx.part(at, hw) };
             for ((d, x), g) in dx.iter_mut().zip(&x[at..at + hw]).zip(&g[at..at + hw]) {
-                *d = scale * (pull(*x, *g) - k0 - k1 * (*x - mean));
+                *d = scale * (act.pull::<M>((*x - mean) * scale + beta, *g) - k0 - k1 * (*x - mean));
             }
         }
     }
@@ -278,7 +235,7 @@ kernel! {
         for r in 0..n {
             let (x, g) = (&x[r * c + from..][..width], &g[r * c + from..][..width]);
             for j in 0..width {
-                let p = act.pull((x[j] - mean[j]) * scale[j] + beta[j], g[j]);
+                let p = act.pull::<M>((x[j] - mean[j]) * scale[j] + beta[j], g[j]);
                 k0[j] += p;
                 k1[j] += p * (x[j] - mean[j]);
             }
@@ -293,7 +250,7 @@ kernel! {
             // SAFETY: these columns belong to this task alone.
             let dx = unsafe { dx.part(r * c + from, width) };
             for j in 0..width {
-                let p = act.pull((x[j] - mean[j]) * scale[j] + beta[j], g[j]);
+                let p = act.pull::<M>((x[j] - mean[j]) * scale[j] + beta[j], g[j]);
                 dx[j] = scale[j] * (p - k0[j] - k1[j] * (x[j] - mean[j]));
             }
         }
@@ -311,7 +268,7 @@ pub(super) fn forward_fixed<T: Real, A: Act<T>>(
     let mut y = unset(x.len());
     {
         let y = Shared::new(&mut y);
-        for_each(b, x.len(), |i| {
+        for_elements(b, x.len(), |i| {
             let at = i * c * hw;
             // SAFETY: sample i belongs to this task alone.
             sample_fixed(&x[at..at + c * hw], scale, shift, unsafe { y.part(at, c * hw) }, hw, act);
@@ -324,13 +281,13 @@ kernel! {
     fn sample_fixed[T: Real, A: Act<T>](x: &[T], scale: &[T], shift: &[T], y: &mut [T], hw: usize, act: A) {
         if hw == 1 {
             for (((y, x), k), s) in y.iter_mut().zip(x).zip(scale).zip(shift) {
-                *y = act.y(*x * *k + *s);
+                *y = act.y::<M>(*x * *k + *s);
             }
             return;
         }
         for ((y, x), (k, s)) in y.chunks_exact_mut(hw).zip(x.chunks_exact(hw)).zip(scale.iter().zip(shift)) {
             for (y, x) in y.iter_mut().zip(x) {
-                *y = act.y(*x * *k + *s);
+                *y = act.y::<M>(*x * *k + *s);
             }
         }
     }
@@ -350,7 +307,7 @@ pub(super) fn backward_fixed<T: Real, A: Act<T>>(
     vectors.fill(T::zero());
     {
         let dx = Shared::new(dx);
-        for_each(b, x.len(), |i| {
+        for_elements(b, x.len(), |i| {
             let (at, len) = (i * c * hw, c * hw);
             // SAFETY: sample i belongs to this task alone.
             let dx = unsafe { dx.part(at, len) };
@@ -360,10 +317,12 @@ pub(super) fn backward_fixed<T: Real, A: Act<T>>(
     if sums {
         let (dscale, dshift) = vectors.split_at_mut(c);
         let (dscale, dshift) = (Shared::new(dscale), Shared::new(dshift));
-        for_each(c, x.len(), |ch| {
-            let [p, q] = channel_fixed_sums(x, g, scale[ch], shift[ch], [b, c, hw], ch, act);
-            // SAFETY: element ch belongs to this task alone.
-            unsafe { (dshift.part(ch, 1)[0], dscale.part(ch, 1)[0]) = (T::from_f64(p), T::from_f64(q)) };
+        let width = channels_of_a_task(hw).min(CHANNELS);
+        for_elements(c.div_ceil(width), x.len(), |i| {
+            let (from, n) = (i * width, width.min(c - i * width));
+            // SAFETY: channels from.. belong to this task alone.
+            let (dscale, dshift) = unsafe { (dscale.part(from, n), dshift.part(from, n)) };
+            channels_fixed_sums(x, g, scale, shift, [b, c, hw], from, dscale, dshift, act);
         });
     }
     all
@@ -376,24 +335,28 @@ kernel! {
         for (i, (k, s)) in scale.iter().zip(shift).enumerate() {
             let (x, g) = (&x[i * hw..(i + 1) * hw], &g[i * hw..(i + 1) * hw]);
             for ((d, x), g) in dx[i * hw..(i + 1) * hw].iter_mut().zip(x).zip(g) {
-                *d = *k * act.pull(*x * *k + *s, *g);
+                *d = *k * act.pull::<M>(*x * *k + *s, *g);
             }
         }
     }
 }
 
 kernel! {
-    fn channel_fixed_sums[T: Real, A: Act<T>](
-        x: &[T], g: &[T], scale: T, shift: T, dims: [usize; 3], ch: usize, act: A,
-    ) -> [f64; 2] {
-        let hw = dims[2];
-        let mut sums = Sums::new();
-        for at in planes(dims, ch) {
-            sums.add(&x[at..at + hw], &g[at..at + hw], |x, g| {
-                let g = act.pull(x * scale + shift, g);
+    fn channels_fixed_sums[T: Real, A: Act<T>](
+        x: &[T], g: &[T], scale: &[T], shift: &[T], dims: [usize; 3], from: usize,
+        dscale: &mut [T], dshift: &mut [T], act: A,
+    ) {
+        let (hw, mut sums) = (dims[2], [Sums::new(); CHANNELS]);
+        for (k, at) in planes(dims, from, dscale.len()) {
+            let (scale, shift) = (scale[from + k], shift[from + k]);
+            sums[k].add(&x[at..at + hw], &g[at..at + hw], |x, g| {
+                let g = act.pull::<M>(x * scale + shift, g);
                 (g, g * x)
             });
         }
-        sums.finish()
+        for (k, sums) in sums[..dscale.len()].iter().enumerate() {
+            let [p, q] = sums.finish();
+            (dshift[k], dscale[k]) = (T::from_f64(p), T::from_f64(q));
+        }
     }
 }

@@ -3,11 +3,11 @@
 
 use super::super::activation::Act;
 use super::super::linear::column_sums;
-use super::super::parallel::{Shared, for_each, unset};
 use super::super::real::Real;
-use super::super::simd::kernel;
-use super::batch::Sums;
 use super::operator::Moments;
+use super::sums::Sums;
+use crate::kernel::kernel;
+use crate::threads::{Shared, for_elements, unset};
 
 pub(super) fn forward<T: Real, A: Act<T>>(
     x: &[T],
@@ -23,7 +23,7 @@ pub(super) fn forward<T: Real, A: Act<T>>(
     {
         let y = Shared::new(&mut y);
         let (mean, var) = (Shared::new(&mut moments.mean), Shared::new(&mut moments.var));
-        for_each(rows, x.len(), |r| {
+        for_elements(rows, x.len(), |r| {
             let (x, ch) = (&x[r * m..(r + 1) * m], r % groups * channels);
             let (gamma, beta) = (&gamma[ch..ch + channels], &beta[ch..ch + channels]);
             // SAFETY: block r belongs to this task alone.
@@ -61,14 +61,14 @@ kernel! {
     ) {
         if hw == 1 {
             for (((y, x), k), s) in y.iter_mut().zip(x).zip(gamma).zip(beta) {
-                *y = act.y((*x - mean) * inv * *k + *s);
+                *y = act.y::<M>((*x - mean) * inv * *k + *s);
             }
             return;
         }
         for ((y, x), (k, s)) in y.chunks_exact_mut(hw).zip(x.chunks_exact(hw)).zip(gamma.iter().zip(beta)) {
             let k = inv * *k;
             for (y, x) in y.iter_mut().zip(x) {
-                *y = act.y((*x - mean) * k + *s);
+                *y = act.y::<M>((*x - mean) * k + *s);
             }
         }
     }
@@ -122,7 +122,7 @@ fn rows_backward<T: Real, A: Act<T>>(
     let m = channels * hw;
     let n_partial = if hw == 1 { 0 } else { channels };
     let (dx, by_gamma, by_beta) = (Shared::new(dx), Shared::new(by_gamma), Shared::new(by_beta));
-    for_each(b * groups, 2 * x.len(), |r| {
+    for_elements(b * groups, 2 * x.len(), |r| {
         let (x, g, ch) = (&x[r * m..(r + 1) * m], &g[r * m..(r + 1) * m], r % groups * channels);
         let (gamma, beta) = (&gamma[ch..ch + channels], &beta[ch..ch + channels]);
         let (mean, inv) = (T::from_f64(moments.mean[r]), T::from_f64(moments.inv(r, eps)));
@@ -148,7 +148,7 @@ kernel! {
     ) {
         let n = x.len() as f64;
         for ((((d, x), g), k), s) in dx.iter_mut().zip(x).zip(g).zip(gamma).zip(beta) {
-            *d = act.pull((*x - mean) * inv * *k + *s, *g) * *k;
+            *d = act.pull::<M>((*x - mean) * inv * *k + *s, *g) * *k;
         }
         let mut sums = Sums::new();
         for (x, d) in x.chunks(1024).zip(dx.chunks(1024)) {
@@ -175,7 +175,7 @@ kernel! {
             let dx = &mut dx[ch * hw..(ch + 1) * hw];
             let scale = inv * *k;
             for ((d, x), g) in dx.iter_mut().zip(x).zip(g) {
-                *d = act.pull((*x - mean) * scale + *s, *g);
+                *d = act.pull::<M>((*x - mean) * scale + *s, *g);
             }
             let mut sums = Sums::new();
             for (x, d) in x.chunks(1024).zip(dx.chunks(1024)) {
@@ -216,7 +216,7 @@ fn affine_of_elements<T: Real, A: Act<T>>(
     let constants: Vec<[T; 2]> = (0..b * groups).map(convert).collect();
     let per_group = channels.div_ceil(WIDTH);
     let (dgamma, dbeta) = (Shared::new(dgamma), Shared::new(dbeta));
-    for_each(groups * per_group, x.len(), |i| {
+    for_elements(groups * per_group, x.len(), |i| {
         let (group, part) = (i / per_group, i % per_group);
         let (from, width) = (group * channels + part * WIDTH, WIDTH.min(channels - part * WIDTH));
         // SAFETY: these columns belong to this task alone.
@@ -249,7 +249,7 @@ kernel! {
         let (dgamma, dbeta) = (&mut dgamma[..n], &mut dbeta[..n]);
         for j in 0..n {
             let standard = (x[j] - mean) * inv;
-            let p = act.pull(standard * gamma[j] + beta[j], g[j]);
+            let p = act.pull::<M>(standard * gamma[j] + beta[j], g[j]);
             dbeta[j] += p;
             dgamma[j] += p * standard;
         }

@@ -7,6 +7,7 @@
 mod batch;
 mod block;
 mod operator;
+mod sums;
 
 use super::activation::{Activation, activate};
 use super::adapter::fast;

@@ -2,12 +2,12 @@
 //!
 //! Each element is computed alone, so the bytes depend neither on the split nor on the instruction set.
 
+use crate::kernel::kernel;
 use crate::linger::awake;
 use crate::ops::adapter::slice;
 use crate::ops::in_place::with_mut;
-use crate::ops::parallel::{GRAIN, PIECE};
 pub(super) use crate::ops::real::Real;
-use crate::ops::simd::kernel;
+use crate::threads::{GRAIN_ELEMENTS as GRAIN, PIECE};
 use candle_core::{Result, Storage, Tensor, Var, bail};
 use rayon::prelude::*;
 
@@ -129,21 +129,21 @@ kernel! {
 }
 
 kernel! {
-    fn rmsprop[T: Real, C: Switch, M: Switch](
+    fn rmsprop[T: Real, C: Switch, V: Switch](
         p: &mut [T],
         g: &[T],
         square_mean: &mut [T],
         mean: &mut [T],
         change: &mut [T],
         _centered: C,
-        _momentum: M,
+        _momentum: V,
         k: [T; 7],
     ) {
         let [keep, l2, alpha, rest, momentum, lr, eps] = k;
         let n = p.len();
         let (g, square_mean) = (&g[..n], &mut square_mean[..n]);
         let mean = &mut mean[..if C::ON { n } else { 0 }];
-        let change = &mut change[..if M::ON { n } else { 0 }];
+        let change = &mut change[..if V::ON { n } else { 0 }];
         for i in 0..n {
             let g = g[i] + l2 * p[i];
             square_mean[i] = alpha * square_mean[i] + rest * g * g;
@@ -156,7 +156,7 @@ kernel! {
                 power = if power < T::zero() { T::zero() } else { power };
             }
             let mut step = g / (power.sqrt() + eps);
-            if M::ON {
+            if V::ON {
                 step += momentum * change[i];
                 change[i] = step;
             }
@@ -166,14 +166,14 @@ kernel! {
 }
 
 kernel! {
-    fn sgd[T: Real, M: Switch](p: &mut [T], g: &[T], velocity: &mut [T], _momentum: M, k: [T; 5]) {
+    fn sgd[T: Real, V: Switch](p: &mut [T], g: &[T], velocity: &mut [T], _momentum: V, k: [T; 5]) {
         let [keep, l2, momentum, lr, ahead] = k;
         let n = p.len();
         let g = &g[..n];
-        let velocity = &mut velocity[..if M::ON { n } else { 0 }];
+        let velocity = &mut velocity[..if V::ON { n } else { 0 }];
         for i in 0..n {
             let mut direction = g[i] + l2 * p[i];
-            if M::ON {
+            if V::ON {
                 velocity[i] = momentum * velocity[i] + direction;
                 let looking = direction + momentum * velocity[i];
                 direction = if ahead > T::zero() { looking } else { velocity[i] };
