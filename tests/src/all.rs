@@ -2,6 +2,7 @@
 
 mod conformance;
 mod experiments;
+mod folders;
 mod full_disk;
 mod parity;
 mod programs;
