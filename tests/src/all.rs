@@ -4,6 +4,7 @@ mod classical;
 mod conformance;
 mod deep_svdd;
 mod experiments;
+mod folders;
 mod full_disk;
 mod networks;
 mod one_program;

@@ -101,7 +101,7 @@ fn items(
             images.push(("map".to_string(), heat(map, row, heat_scale)?));
             if let Some(masks) = &masks {
                 let over = overlay(&images[0].1, map, (row, heat_scale), masks[row].as_deref())?;
-                images.push(("map over input".to_string(), over));
+                images.push(("map, mask outlined".to_string(), over));
             }
         }
         let decision = if evaluated.decisions[index].abnormal { "flagged" } else { "passed" };

@@ -47,7 +47,7 @@ impl Picture {
 
 fn mixed(grey: f32, heat: f32) -> [f32; 3] {
     let heat = heat.clamp(0.0, 1.0); // takes not-a-number along, which inferno draws as 0
-    let share = 0.85 * heat.sqrt();
+    let share = 0.85 * heat;
     inferno(heat).map(|colour| share * f32::from(colour) / 255.0 + (1.0 - share) * grey.clamp(0.0, 1.0))
 }
 
