@@ -254,6 +254,57 @@ fn a_table_is_scored_by_the_names_of_its_columns() {
     assert!(!dir.path().join("t.csv").exists());
 }
 
+/// Draws a grey picture of `size` with a bar at `x`; no two of different `number` are the same.
+fn picture(path: &Path, size: u32, x: u32, number: u32) {
+    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    let value = |at: u32, row: u32| {
+        image::Luma([if at.abs_diff(x) < 3 { 220 } else { (row * (number + 7) % 31) as u8 }])
+    };
+    image::GrayImage::from_fn(size, size, value).save(path).expect("written");
+}
+
+#[test]
+fn a_folder_of_images_is_trained_on_and_another_scored() {
+    let dir = temporary();
+    for i in 0..24 {
+        picture(&dir.path().join(format!("parts/train/good/{i:02}.png")), 40, 8 + i % 6, i);
+    }
+    for i in 0..4 {
+        picture(&dir.path().join(format!("parts/test/good/{i}.png")), 40, 8 + i, 24 + i);
+        picture(&dir.path().join(format!("parts/test/shifted/{i}.png")), 40, 30 + i, i);
+        picture(&dir.path().join(format!("new/{i}.png")), 48, 10 + 5 * i, i);
+    }
+    let folder = dir.path().join("parts").to_string_lossy().into_owned();
+    let set = [
+        &format!("--set=data.folder={folder:?}"),
+        "--set=data.name=parts",
+        "--set=data.protocol={kind='one_class',normal=['good']}",
+        "--set=data.split.validation=0.25",
+        "--set=config.batch=8",
+        "--set=config.features=4",
+        "--set=config.epochs=2",
+    ];
+    // A table is merged into the one that is there, so the abnormal digit has to go with its file.
+    let text = fs::read_to_string(root().join("experiments/ganomaly-mnist-2.toml")).expect("the experiment");
+    let text =
+        text.replace("{ kind = \"leave_one_out\", abnormal = [2] }", "{ kind = \"one_class\", normal = [] }");
+    fs::write(dir.path().join("x.toml"), text).expect("written");
+    flicker(dir.path(), &[&["train", "x.toml", "--out=r"], &set[..]].concat());
+    let of_run = dir.path().join("r/scores.csv");
+    let mut expected = rows(&of_run, &["set", "id", "class", "label", "score"]);
+    expected.retain(|row| row[0] == "test");
+    let expected: Vec<_> = expected.into_iter().map(|row| row[1..].to_vec()).collect();
+    assert_eq!(expected.len(), 8);
+    // The test part of the same folder has labels, by the protocol of the run.
+    flicker(dir.path(), &["score", "r", "parts", "--out", "parts.csv"]);
+    check_close(&rows(&dir.path().join("parts.csv"), &["id", "class", "label", "score"]), &expected);
+    // A plain folder of images of another size has none.
+    let said = json_of(dir.path(), &["score", "r", "new", "--out", "new.csv", "--json"]);
+    assert_eq!(said["n"], json!(4));
+    let text = fs::read_to_string(dir.path().join("new.csv")).expect("scores");
+    assert!(text.starts_with("id,score,latent,residual,normalised,p_value,decision\n0.png,"), "{text}");
+}
+
 #[test]
 fn the_families_are_listed() {
     let dir = temporary();

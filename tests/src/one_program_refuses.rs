@@ -119,11 +119,11 @@ fn samples_that_are_not_for_this_model() {
     };
     refused(&["minst"], 2, "no data set `minst`, expected one of");
     fs::create_dir(dir.path().join("parts")).expect("made");
-    refused(&["parts"], 2, "it is a folder");
+    refused(&["parts"], 1, "parts: no images and no folders of images");
     refused(&["shuttle"], 1, "`cargo xtask data shuttle`");
     fs::write(dir.path().join("t.csv"), "a,b\n1,2\n").expect("written");
     refused(&["t.csv"], 1, "t.csv: expected IDX images, as the model takes an image 1x32x32, found");
-    refused(&["t.csv", "--part", "test"], 2, "--part: only a data set has official parts");
+    refused(&["t.csv", "--part", "test"], 2, "--part: a file has no parts");
     fs::write(dir.path().join("t.idx"), b"\0\0\x08\x03\0\0\0\x01\0\0\0\x04\0\0\0\x04half").expect("written");
     refused(&["t.idx"], 1, "t.idx: dimensions [1, 4, 4] need 16 bytes of elements, found 4");
     refused(&["--false-alarm-rate", "1.5"], 2, "--false-alarm-rate 1.5: expected a number between 0 and 1");

@@ -1,10 +1,12 @@
-//! From what a user names to samples as the model of a run takes them: a data set, a table, or a file of images.
+//! From what a user names to samples as the model of a run takes them: a data set, a folder of images, a table, or a file of
+//! images.
 
 use crate::Failure;
 use crate::opened::Opened;
 use crate::samples;
 use clap::ValueEnum;
 use flicker_core::data::csv::Header;
+use flicker_core::data::folder::{self, Layout, Options};
 use flicker_core::data::{Dataset, Part, Prepare, Source, Subset, csv, gz, idx};
 use flicker_core::{Rng, SampleShape};
 use flicker_manifest::Format;
@@ -38,7 +40,7 @@ pub enum Which {
 
 impl Unseen {
     /// The samples that `asked` names, prepared as `run` prepares its own: without a name the run's own test set, otherwise a
-    /// file, or the data set of that name under `root`.
+    /// file, the data set of that name under `root`, or a folder of images.
     ///
     /// # Errors
     /// If there is no such thing, it cannot be read, or its samples have another shape than the model's.
@@ -50,7 +52,7 @@ impl Unseen {
     ) -> Result<Self, Failure> {
         let path = asked.map(Path::new).filter(|path| path.is_file());
         if part.is_some() && (asked.is_none() || path.is_some()) {
-            return Err(Failure::usage("--part: only a data set has official parts"));
+            return Err(Failure::usage("--part: a file has no parts, nor has the run's own test set"));
         }
         let unseen = match (path, asked) {
             (Some(path), _) => file(run, path)?,
@@ -81,31 +83,60 @@ fn own(run: &Opened, root: &Path) -> Result<Unseen, Failure> {
     })
 }
 
-/// The data set `name`, or a part of it.
+/// The data set `name`, or the folder of images at `name`; or a part of either.
 fn named(run: &Opened, name: &str, part: Option<Which>, root: &Path) -> Result<Unseen, Failure> {
-    let manifest = flicker_manifest::named(name).map_err(|error| {
-        let folder = Path::new(name).is_dir();
-        let why = if folder { "it is a folder, and only files can be scored" } else { "and no such file" };
-        Failure::usage(format!("{error}; {why}"))
-    })?;
     let config = &run.experiment.data;
-    let images = config.images(config.prepare.unwrap_or(Prepare::KEEP));
-    let (dataset, located) = crate::datasets::read(&manifest, root, &config.drop, &images)?;
-    let dataset = if config.leak_label { dataset.with_label_as_feature()? } else { dataset };
-    let chosen = chosen(&dataset, part)?;
-    let abnormal = (config.name == name)
-        .then(|| config.protocol.labels(&dataset))
+    let mut images = config.images(config.prepare.unwrap_or(Prepare::KEEP));
+    if let (None, SampleShape::Image { channels: 3, .. }) = (images.channels, run.shape) {
+        images.channels = Some(3); // Grey images are colour images too.
+    }
+    let same = config.folder.is_none() && config.name == name;
+    let layout = images.layout.filter(|_| same);
+    let images = Options { layout, ..images };
+    match flicker_manifest::named(name) {
+        Ok(manifest) => {
+            let (dataset, located) = crate::datasets::read(&manifest, root, &config.drop, &images)?;
+            labelled(run, &dataset, part, located.origin, same)
+        }
+        Err(_) if Path::new(name).is_dir() => folder(run, name, part, &images),
+        Err(error) => Err(Failure::usage(format!("{error}; and no file or folder of that name"))),
+    }
+}
+
+/// The images of a user's folder. Where its layout tells nothing of them, nor do we.
+fn folder(run: &Opened, path: &str, part: Option<Which>, images: &Options) -> Result<Unseen, Failure> {
+    let opened = folder::open(path, Path::new(path), images)?;
+    let same = run.experiment.data.folder.is_some() && run.facts.classes == opened.dataset.classes();
+    let mut unseen = labelled(run, &opened.dataset, part, format!("folder {path}"), same)?;
+    if opened.layout == Layout::Normals {
+        (unseen.classes, unseen.abnormal) = (None, None);
+    }
+    if opened.n_ignored > 0 {
+        unseen.notes.push(format!("{path}: {} other files passed over", opened.n_ignored));
+    }
+    Ok(unseen)
+}
+
+/// A part of a data set; with `of_protocol`, the protocol of the run says who is abnormal.
+fn labelled(
+    run: &Opened,
+    dataset: &Dataset,
+    part: Option<Which>,
+    origin: String,
+    of_protocol: bool,
+) -> Result<Unseen, Failure> {
+    let config = &run.experiment.data;
+    let chosen = chosen(dataset, part)?;
+    let abnormal = of_protocol
+        .then(|| config.protocol.labels(dataset))
         .transpose()?
         .map(|all: Vec<Option<bool>>| chosen.iter().map(|&index| all[index]).collect());
     let class = |&index: &usize| dataset.classes()[dataset.labels()[index] as usize].clone();
-    let prepared = prepared(run, dataset.source().clone())?;
-    Ok(Unseen {
-        origin: located.origin,
-        source: Arc::new(Subset::new(prepared, chosen.clone())?),
-        classes: Some(chosen.iter().map(class).collect()),
-        abnormal,
-        notes: Vec::new(),
-    })
+    let classes = Some(chosen.iter().map(class).collect());
+    let leaking = config.leak_label.then(|| dataset.with_label_as_feature()).transpose()?;
+    let prepared = prepared(run, leaking.as_ref().unwrap_or(dataset).source().clone())?;
+    let source = Arc::new(Subset::new(prepared, chosen)?);
+    Ok(Unseen { origin, source, classes, abnormal, notes: Vec::new() })
 }
 
 /// The samples of `part`; of the test part where there are official parts and nothing is asked for.
@@ -154,6 +185,11 @@ fn table(run: &Opened, origin: &str, bytes: &[u8]) -> Result<csv::Features, Fail
             "{origin}: expected IDX images, as the model takes an {}, found a table or something else",
             run.shape
         )));
+    }
+    if run.experiment.data.leak_label {
+        let problem =
+            "the run reads the label as a feature (`data.leak_label`), so rows without one cannot be scored";
+        return Err(Failure::Failed(format!("{origin}: {problem}")));
     }
     if run.facts.columns.is_empty() {
         let path = run.folder.path("data.json").display().to_string();

@@ -22,12 +22,12 @@ pub struct ScoreArgs {
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
 
-    /// What to score: the name of a data set, a CSV table with the columns that the run read, or a file of IDX images
-    /// [default: the run's own test set]
+    /// What to score: the name of a data set, a folder of images, a CSV table with the columns that the run read, or a file
+    /// of IDX images [default: the run's own test set]
     #[arg(value_name = "DATA")]
     pub samples: Option<String>,
 
-    /// The official part of a data set [default: test, where there are parts]
+    /// The part of a data set or folder [default: test, where there are parts]
     #[arg(long, value_enum)]
     pub part: Option<Which>,
 
