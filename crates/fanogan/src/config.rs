@@ -161,7 +161,7 @@ impl Config {
     }
 
     /// Ours for 28×28 images and two cores: convolutional networks, a narrow latent, a generator that goes on learning beside
-    /// the encoder, and the image residual alone as the score, since features of a small critic tell less than pixels.
+    /// the encoder, and a score of the paper's two parts, standardised and of equal weight.
     pub fn small() -> Self {
         Self {
             networks: Architecture::Convolutional { features: 16 },
@@ -177,7 +177,7 @@ impl Config {
             tune_generator: true,
             latent_range: LatentRange::Tanh { bound: 2.0 },
             kappa: 0.0,
-            score_feature: 0.0,
+            score_standardised: true,
             ..Self::paper()
         }
     }
