@@ -35,6 +35,14 @@ fn published_numbers_are_those_of_the_code() {
     let forest = config::<classic::Config>("classic-mnist-isolation-forest");
     assert_eq!(forest, classic::Config::paper_isolation_forest());
     assert_eq!(config::<ganomaly::Config>("ganomaly-mnist-2"), ganomaly::Config::small());
+    assert_eq!(config::<anogan::Config>("anogan-mnist-0"), anogan::Config::tutorial());
+    for name in ["anogan-mnist-0-small", "anogan-mnist-a"] {
+        assert_eq!(config::<anogan::Config>(name), anogan::Config::small());
+    }
+    assert_eq!(config::<fanogan::Config>("fanogan-mnist-1"), fanogan::Config::a03ki());
+    for name in ["fanogan-mnist-2", "fanogan-mnist-a"] {
+        assert_eq!(config::<fanogan::Config>(name), fanogan::Config::small());
+    }
     assert_eq!(config::<ae::Config>("ae-mnist-noise-tutorial"), ae::Config::tutorial());
     assert_eq!(config::<ae::Config>("ae-mnist-noise"), ae::Config::steady());
     assert_eq!(config::<ae::Config>("ae-mnist-conv-7"), ae::Config::convolutional());

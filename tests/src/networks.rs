@@ -131,6 +131,7 @@ fn anogan() -> Result<()> {
         learning_rate_discriminator: 4e-3,
         encoder_epochs: 2,
         encoder_features: 4,
+        tune_generator: true,
         search_steps: 20,
         search_restarts: 2,
         search_patience: 3,
@@ -176,6 +177,7 @@ fn fanogan_dense_and_residual() -> Result<()> {
             learning_rate: 4e-3,
             encoder_epochs: 2,
             encoder_optimizer: fanogan::EncoderOptimizer::Adam,
+            tune_generator: true,
             ..fanogan::Config::paper()
         };
         check(&Case { config, shape: (1, 8, 8).into(), falling: "critic" })?;

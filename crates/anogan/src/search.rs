@@ -213,3 +213,6 @@ impl<'a> Descent<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

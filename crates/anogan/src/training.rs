@@ -13,6 +13,8 @@ pub struct Optimizers {
     generator: Adam,
     discriminator: Adam,
     encoder: Adam,
+    /// The generator's beside the encoder.
+    tuner: Adam,
 }
 
 impl Optimizers {
@@ -30,6 +32,7 @@ impl Optimizers {
             generator: adam("generator.", config.learning_rate_generator)?,
             discriminator: adam("discriminator.", config.learning_rate_discriminator)?,
             encoder: adam("encoder.", config.encoder_learning_rate)?,
+            tuner: adam("generator.", config.encoder_learning_rate)?,
         })
     }
 }
@@ -100,13 +103,15 @@ pub fn step(
     ])
 }
 
-/// The encoder's loss on images `xs` `(B, C, S, S)`: the mean of `(x − G(E(x)))²`, G being frozen and in evaluation mode.
+/// The encoder's loss on images `xs` `(B, C, S, S)`: the mean of `(x − G(E(x)))²`, G being in evaluation mode, and frozen
+/// unless it goes on learning.
 ///
 /// # Errors
 /// If the shape is not the model's, or there is no encoder.
 pub fn encoder_loss(model: &AnoGan, xs: &Tensor) -> Result<Tensor> {
     let zs = model.encoder()?.forward(xs, Mode::Training)?;
-    mse(&model.frozen.generator.forward(&zs, Mode::Evaluation)?, xs)
+    let networks = if model.config.tune_generator { &model.networks } else { &model.frozen };
+    mse(&networks.generator.forward(&zs, Mode::Evaluation)?, xs)
 }
 
 /// The adversarial game.
@@ -148,17 +153,23 @@ impl Training for Inversion<'_> {
         let mut state = State::new();
         state.put_all("weights", self.model.weights.state()?);
         state.put_all("encoder", self.optimizers.encoder.state()?);
+        state.put_all("tuner", self.optimizers.tuner.state()?);
         Ok(state)
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
         self.model.weights.restore("checkpoint", &state.part("weights"))?;
-        self.optimizers.encoder.restore(&state.part("encoder"))
+        self.optimizers.encoder.restore(&state.part("encoder"))?;
+        self.optimizers.tuner.restore(&state.part("tuner"))
     }
 
     fn step(&mut self, batch: &Batch, _: &Rng) -> Result<Losses> {
         let loss = encoder_loss(self.model, &batch.xs)?;
-        self.optimizers.encoder.step(&loss.backward()?)?;
+        let grads = loss.backward()?;
+        self.optimizers.encoder.step(&grads)?;
+        if self.model.config.tune_generator {
+            self.optimizers.tuner.step(&grads)?;
+        }
         Losses::of([("reconstruction", &loss)])
     }
 }

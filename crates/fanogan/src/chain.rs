@@ -162,8 +162,7 @@ impl Layer {
         match self {
             Self::Linear { weight, activation, .. } => {
                 let g = slope(*activation, y, g)?;
-                // g W: a linear map by the transposed weight.
-                Ok(kernels::linear(&g, &weight.t()?.contiguous()?, None, Activation::None)?)
+                Ok(g.matmul(weight)?) // candle's product: it takes transposed factors as they lie, and so do its gradients
             }
             Self::Conv { weight, spec, activation, .. } => {
                 let g = slope(*activation, y, g)?;

@@ -35,6 +35,9 @@ pub struct Config {
     pub encoder_optimizer: EncoderOptimizer,
     /// Its learning rate.
     pub encoder_learning_rate: f64,
+    /// Whether the generator goes on learning beside the encoder, from the same loss; its running statistics stay. Ours: as
+    /// published it is frozen, and images that the game did not learn to make stay far from all that it makes.
+    pub tune_generator: bool,
     /// Where the encoder's latents lie.
     pub latent_range: LatentRange,
     /// κ: weight of the feature loss in the encoder's training.
@@ -130,6 +133,7 @@ impl Config {
             encoder_epochs: 7,
             encoder_optimizer: EncoderOptimizer::RmsProp,
             encoder_learning_rate: 5e-5,
+            tune_generator: false,
             latent_range: LatentRange::Tanh { bound: 1.0 },
             kappa: 1.0,
             score_image: 1.0,
@@ -152,6 +156,28 @@ impl Config {
             encoder_epochs: 20,
             encoder_optimizer: EncoderOptimizer::Adam,
             encoder_learning_rate: 2e-4,
+            ..Self::paper()
+        }
+    }
+
+    /// Ours for 28×28 images and two cores: convolutional networks, a narrow latent, a generator that goes on learning beside
+    /// the encoder, and a score of the paper's two parts, standardised and of equal weight.
+    pub fn small() -> Self {
+        Self {
+            networks: Architecture::Convolutional { features: 16 },
+            latent: 16,
+            epochs: 20,
+            n_critic: 2,
+            learning_rate: 5e-4,
+            beta1: 0.5,
+            encoder_training: EncoderTraining::Izi,
+            encoder_epochs: 60,
+            encoder_optimizer: EncoderOptimizer::Adam,
+            encoder_learning_rate: 1e-3,
+            tune_generator: true,
+            latent_range: LatentRange::Tanh { bound: 2.0 },
+            kappa: 0.0,
+            score_standardised: true,
             ..Self::paper()
         }
     }
@@ -180,6 +206,10 @@ impl Config {
     }
 
     fn check_numbers(&self) -> Result<()> {
+        if self.tune_generator && self.encoder_training == EncoderTraining::Ziz {
+            let problem = "ziz compares latents, from which a generator learns nothing; use izi or izi_f";
+            return Err(Error::config("config.tune_generator", problem));
+        }
         let (Architecture::Dense { width: n, .. }
         | Architecture::Convolutional { features: n }
         | Architecture::Residual { features: n }) = self.networks;

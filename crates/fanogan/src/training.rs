@@ -15,6 +15,8 @@ pub struct Optimizers {
     generator: Adam,
     critic: Adam,
     encoder: Box<dyn Optimizer>,
+    /// The generator's beside the encoder.
+    tuner: Adam,
     critic_steps: i64,
 }
 
@@ -37,6 +39,7 @@ impl Optimizers {
                     Box::new(RmsProp::new(vars, numbers)?)
                 }
             },
+            tuner: Adam::new(weights.vars("generator."), adam(rate))?,
             critic_steps: 0,
         })
     }
@@ -118,7 +121,8 @@ pub fn step(
 /// If a shape is not the model's.
 pub fn encoder_loss(model: &FAnoGan, xs: &Tensor, zs: &Tensor) -> Result<[(&'static str, Tensor); 2]> {
     let (encoder, frozen) = (&model.networks.encoder, &model.frozen);
-    let generate = |zs: &Tensor| frozen.generator.forward(zs, Mode::Evaluation);
+    let generator = if model.config.tune_generator { &model.networks.generator } else { &frozen.generator };
+    let generate = |zs: &Tensor| generator.forward(zs, Mode::Evaluation);
     if model.config.encoder_training == EncoderTraining::Ziz {
         let loss = mse(&encoder.forward(&generate(zs)?.detach(), Mode::Training)?, zs)?;
         return Ok([("encoder", loss.clone()), ("latent", loss)]);
@@ -143,7 +147,11 @@ pub fn encoder_step(
     zs: &Tensor,
 ) -> Result<Losses> {
     let [(name, loss), (part, value)] = encoder_loss(model, xs, zs)?;
-    optimizers.encoder.step(&loss.backward()?)?;
+    let grads = loss.backward()?;
+    optimizers.encoder.step(&grads)?;
+    if model.config.tune_generator {
+        optimizers.tuner.step(&grads)?;
+    }
     Losses::of([(name, &loss), (part, &value)])
 }
 
@@ -192,12 +200,14 @@ impl Training for Encoding<'_> {
         let mut state = State::new();
         state.put_all("weights", self.model.weights.state()?);
         state.put_all("encoder", self.optimizers.encoder.state()?);
+        state.put_all("tuner", self.optimizers.tuner.state()?);
         Ok(state)
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
         self.model.weights.restore("checkpoint", &state.part("weights"))?;
-        self.optimizers.encoder.restore(&state.part("encoder"))
+        self.optimizers.encoder.restore(&state.part("encoder"))?;
+        self.optimizers.tuner.restore(&state.part("tuner"))
     }
 
     fn step(&mut self, batch: &Batch, rng: &Rng) -> Result<Losses> {
