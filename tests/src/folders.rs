@@ -110,7 +110,10 @@ fn a_folder_gives_metrics_of_pixels_and_pictures() {
     let gallery = String::from_utf8(bytes(folder.join("gallery.json"))).expect("text");
     assert!(gallery.contains("map, mask outlined"), "{gallery}");
     let page = String::from_utf8(bytes(folder.join("report.html"))).expect("text");
-    assert!(page.contains("Where it is abnormal") && page.contains("12 marked regions"), "no metrics of pixels");
+    assert!(
+        page.contains("Where it is abnormal") && page.contains("12 marked regions"),
+        "no metrics of pixels"
+    );
 }
 
 #[test]
@@ -122,7 +125,11 @@ fn a_folder_that_cannot_be_read_is_named() {
     parts(&dir.path().join("parts"));
     save(&GrayImage::new(5, 5), &dir.path().join("parts"), "ground_truth/hole/70_mask.png");
     let wrong = run("ganomaly-train", dir.path(), &["x.toml", "--out", "r"]);
-    check_refused(&wrong, 1, "parts/ground_truth/hole/70_mask.png: the mask is 5x5, expected 24x24 as its image");
+    check_refused(
+        &wrong,
+        1,
+        "parts/ground_truth/hole/70_mask.png: the mask is 5x5, expected 24x24 as its image",
+    );
     fs::write(dir.path().join("parts/train/good/00.png"), b"").expect("written");
     let empty = run("ganomaly-train", dir.path(), &["x.toml", "--out", "r"]);
     check_refused(&empty, 1, "parts/train/good/00.png: is empty, expected an image");
