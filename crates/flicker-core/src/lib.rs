@@ -20,7 +20,7 @@ mod weights;
 
 pub use detector::{Config, Detector, Family, Scores, Supervision, TrainSet};
 pub use error::{Error, Result, Stop};
-pub use flicker_kernels::{in_pool, prepare_process};
+pub use flicker_kernels::{Vectorise, in_pool, prepare_process, vectorised};
 pub use rng::Rng;
 pub use sample_shape::SampleShape;
 pub use state::State;

@@ -18,6 +18,7 @@ mod row;
 mod simd;
 mod threads;
 mod transpose;
+mod vectorised;
 
 pub use allocator::{keep_freed_memory, leave_threads_to_rayon, prepare_process};
 pub use conv::{ConvSpec, conv_transpose2d, conv2d, conv2d_bias, conv2d_weight_grad};
@@ -25,3 +26,4 @@ pub use linger::in_pool;
 pub use ops::*;
 pub use peak::{Peak, peak};
 pub use route::{has_kernels, with_compositions};
+pub use vectorised::{Vectorise, vectorised};

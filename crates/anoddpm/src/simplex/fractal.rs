@@ -2,6 +2,7 @@
 
 use super::Simplex;
 use super::splat::{Band, Octave, Table};
+use flicker_core::{Vectorise, vectorised};
 use rayon::prelude::*;
 use std::f64::consts::PI;
 
@@ -79,7 +80,7 @@ impl Fractal {
         let rows = values.len() / width;
         let mut band = Band::new(first, rows, width);
         // The widest registers of the processor, chosen as it runs. No operation is fused: the bytes are everywhere the same.
-        pulp::Arch::new().dispatch(Sum { fractal: *self, noise, slice, band: &mut band });
+        vectorised(Sum { fractal: *self, noise, slice, band: &mut band });
         for (row, values) in values.chunks_mut(width).enumerate() {
             values.copy_from_slice(band.row(row));
         }
@@ -94,11 +95,11 @@ struct Sum<'a> {
     band: &'a mut Band,
 }
 
-impl pulp::NullaryFnOnce for Sum<'_> {
+impl Vectorise for Sum<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn run(self) {
         let mut table = Table::default();
         let [x, y, t] = self.slice.offset;
         for (amplitude, wavelength) in self.fractal.octaves() {
