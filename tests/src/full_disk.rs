@@ -16,7 +16,7 @@ use std::process::{Command, Output};
 const NARROW: [&str; 5] = [
     "--quick",
     "--set=data.split.train_at_most=320",
-    "--set=config.widths=[16]",
+    "--set=config.network.widths=[16]",
     "--set=config.batch=32",
     "--out=r",
 ];
