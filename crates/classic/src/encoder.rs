@@ -62,7 +62,7 @@ impl Latents {
         Rows::of_tensor(&match self {
             Self::Linear { .. } => {
                 let mean: Vec<f32> = fitted(weights, "encoder.mean")?.to_vec1()?;
-                product(&rows.clone().less(&mean).tensor()?, &fitted(weights, "encoder.components")?)?
+                product(&rows.centred(&mean).tensor()?, &fitted(weights, "encoder.components")?)?
             }
             Self::Trained(model) => {
                 model.frozen.encode(&rows.tensor()?.to_device(weights.device())?)?.to_device(&Device::Cpu)?

@@ -58,7 +58,7 @@ impl Index {
 
     /// `rows`, with the training rows' mean taken off.
     pub(crate) fn centred(&self, rows: &Rows) -> Rows {
-        rows.clone().less(&self.mean)
+        rows.centred(&self.mean)
     }
 
     /// The means of the training rows that are listed for each sample, with their mean put on again.

@@ -71,7 +71,7 @@ impl Method for Machine {
             (number("gamma")?, number("rho")?, fitted(weights, "mean")?.to_vec1::<f32>()?);
         let (support, alpha) = (fitted(weights, "support")?, fitted(weights, "alpha")?.to_vec1::<f32>()?);
         let squares: Vec<f32> = Rows::of_tensor(&support)?.iter().map(|row| square(row) as f32).collect();
-        let rows = rows.clone().less(&mean);
+        let rows = rows.centred(&mean);
         let mut total = Vec::with_capacity(rows.n);
         for block in blocks(rows.n) {
             let xs = rows.tensor()?.narrow(0, block.start, block.len())?;

@@ -38,17 +38,25 @@ impl Method for Subspace {
 
     fn score(&self, weights: &Weights, rows: &Rows) -> Result<Scored> {
         let (mean, components) = (fitted(weights, "mean")?.to_vec1::<f32>()?, fitted(weights, "components")?);
-        let centred = rows.clone().less(&mean);
-        let z = product(&centred.tensor()?, &components)?; // (B, K)
+        let centred = rows.centred(&mean).into_tensor()?; // (B, F)
+        let z = product(&centred, &components)?; // (B, K)
         let projected = product(&z, &components.t()?)?; // (B, F)
         let f = rows.features;
-        let mut reconstruction = projected.flatten_all()?.to_vec1::<f32>()?;
-        let score = |(x_hat, x): (&mut [f32], &[f32])| {
-            let sum: f64 = x_hat.iter().zip(x).map(|(x_hat, x)| f64::from(x - x_hat).powi(2)).sum();
-            x_hat.iter_mut().zip(&mean).for_each(|(x_hat, mean)| *x_hat += mean);
+        let mut reconstruction = vec![0f32; rows.values.len()];
+        let score = |((x_hat, projected), x): ((&mut [f32], &[f32]), &[f32])| {
+            let mut sum = 0f64;
+            for (((x_hat, projected), x), mean) in x_hat.iter_mut().zip(projected).zip(x).zip(&mean) {
+                *x_hat = projected + mean;
+                sum += f64::from(x - projected).powi(2);
+            }
             (sum / f as f64) as f32
         };
-        let total = reconstruction.par_chunks_mut(f).zip(centred.values.par_chunks(f)).map(score).collect();
+        let total = with_values(&projected, |projected| {
+            with_values(&centred, |centred| {
+                let rows = reconstruction.par_chunks_mut(f).zip(projected.par_chunks(f));
+                rows.zip(centred.par_chunks(f)).with_min_len(64).map(score).collect()
+            })
+        })??;
         Ok(Scored { total, reconstruction: Some(reconstruction) })
     }
 }

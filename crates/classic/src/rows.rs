@@ -67,6 +67,15 @@ impl Rows {
         self
     }
 
+    /// These rows without `shift`.
+    pub(crate) fn centred(&self, shift: &[f32]) -> Self {
+        let mut values = Vec::with_capacity(self.values.len());
+        for row in self.iter() {
+            values.extend(row.iter().zip(shift).map(|(x, shift)| x - shift));
+        }
+        Self { values, ..*self }
+    }
+
     /// `(n, features)` on the CPU.
     pub(crate) fn tensor(&self) -> Result<Tensor> {
         Ok(Tensor::from_slice(&self.values, (self.n, self.features), &Device::Cpu)?)
@@ -77,6 +86,11 @@ impl Rows {
     }
 
     pub(crate) fn expect_finite(&self) -> Result<()> {
+        // A whole chunk is looked at by vector instructions, which a search for the first one is not.
+        let finite = |values: &[f32]| values.iter().fold(true, |finite, x| finite & x.is_finite());
+        if self.values.chunks(BLOCK).all(finite) {
+            return Ok(());
+        }
         let Some(at) = self.values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
         let (row, value) = (at / self.features, at % self.features);
         let problem = format!("value {value} is {}, expected a finite number", self.values[at]);

@@ -1,3 +1,5 @@
+//! The parser of NumPy archives against archives made here by hand, and against what is none.
+
 use super::super::Source;
 use super::*;
 use flate2::Compression;
