@@ -121,9 +121,10 @@ const GRADIENT: &str = ".first_moment";
 
 /// A gradient's rounding errors come from terms that may cancel out: the gradient of a bias before a batch norm is the small rest
 /// of sums as large as other gradients of the network. So an error counts as a share of its tensor's largest number plus this
-/// share of its network's largest. With an allowed error of 1e-3 that is an allowance of 1e-5 of the largest gradient, some
-/// hundred roundings of an f32.
-const OF_THE_NETWORK: f64 = 1e-2;
+/// share of its network's largest: with 1e-3 allowed, 1e-4 of the largest is granted. PyTorch's own two ways to write the batch
+/// norm of the autoencoder differ in f32 by up to 1.1e-2 of such a bias's gradient and 4.5e-5 of the network's largest (six
+/// seeds), and agree in f64.
+const OF_THE_NETWORK: f64 = 1e-1;
 
 /// The largest error of a gradient, as above; the networks are the parts of the state.
 fn worst_gradient(reference: &State, found: &State) -> Result<f64> {
@@ -214,8 +215,8 @@ mod tests {
         };
         // The rounding error of a sum whose terms are as large as the weight's gradient, and the same where there is none.
         assert!(off(1e-7, 0.0)? < 1e-4 && off(0.0, 1e-7)? > 9e-3);
-        // A ten-thousandth of the network's largest is found, in the smallest gradient too.
-        assert!(off(-1e-4, 0.0)? > 5e-3);
+        // A thousandth of the network's largest is found, in the smallest gradient too.
+        assert!(off(-1e-3, 0.0)? > 5e-3);
         assert!(worst_gradient(&reference, &state(&[("g.bias", &[1e-5, 0.0])]))?.is_infinite());
         assert!(off(f32::NAN, 0.0)?.is_nan());
         Ok(())

@@ -8,18 +8,14 @@ use super::forward::{Channels, Part, Sums, each_chunk};
 use super::geometry::{Geometry, Phase, phases};
 use super::source::Chunk;
 use super::{few, scatter};
-use crate::matmul::{Matrix, matmul};
 use crate::panels::{Cut, Panels};
 use crate::simd::{Element, Isa};
-use crate::threads::{Scratch, Shared, for_each};
+use crate::threads::{Scratch, Shared};
 use crate::transpose::transpose;
 use std::ops::Range;
 
 /// `dx` from `dy`; every number of `dx` is written.
 pub(super) fn input_grad<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], dx: &mut [T]) {
-    if is_pointwise(g) {
-        return pointwise(isa, g, dy, w, dx);
-    }
     let all = phases(g);
     if scatter::is_better::<T>(isa, g, &all) {
         return scatter::input_grad(isa, g, dy, w, dx);
@@ -48,27 +44,6 @@ pub(super) fn input_grad<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], 
             store.chunk(chunk, panels, sums, &dx);
         });
     }
-}
-
-/// Whether every pixel is mapped by itself, and images are large enough to fill panels of pixels.
-fn is_pointwise(g: &Geometry) -> bool {
-    const PIXELS: usize = 256;
-    let single = g.kernel == (1, 1) && g.stride == (1, 1) && g.padding == (0, 0) && g.size_in == g.size_out;
-    single && g.size_in.0 * g.size_in.1 >= PIXELS
-}
-
-/// [`input_grad`] of a 1 × 1 kernel: for each image a product of the weights with the gradient as it lies, so that nothing is
-/// transposed.
-fn pointwise<T: Element>(isa: Isa, g: &Geometry, dy: &[T], w: &[T], dx: &mut [T]) {
-    let (m, k, n) = (g.c_in, g.c_out, g.size_in.0 * g.size_in.1);
-    let dx = Shared::new(dx);
-    for_each(g.batch * g.groups, g.batch * g.groups * m * k * n, |i| {
-        let weights = &w[i % g.groups * m * k..][..m * k];
-        let left = Matrix { data: weights, strides: (1, m) };
-        let right = Matrix { data: &dy[i * k * n..][..k * n], strides: (n, 1) };
-        // SAFETY: this group of channels of this image belongs to this task alone.
-        matmul(isa, (m, k, n), left, right, unsafe { dx.part(i * m * n, m * n) }, &|_, _| ());
-    });
 }
 
 /// How the sums of the phases are written.
