@@ -76,14 +76,14 @@ fn train<C: Config>(config: &C, shape: SampleShape, device: &Device) -> Result<T
     let mut model = config.build(shape, Rng::new(2), device)?;
     let every = Every { checkpoint: Some(1), ..Every::default() };
     let mut run = Run::new(Rng::new(3), device, &mut listener).keeping(every);
-    model.fit(&train_set::<C>(shape, samples)?, &mut run)?;
+    model.fit(&train_set::<C>(samples)?, &mut run)?;
     let xs = Rng::new(4).randn_samples(8, shape, device)?;
     let scores = model.score(&xs, &Rng::new(5))?.total;
     Ok(Trained { losses: listener.losses, first: listener.first.unwrap_or_default(), scores })
 }
 
 /// One batch: normals alone, or half of them labelled as abnormal for a supervised family.
-fn train_set<C: Config>(shape: SampleShape, samples: Samples) -> Result<TrainSet> {
+fn train_set<C: Config>(samples: Samples) -> Result<TrainSet> {
     let samples: Arc<dyn Source> = Arc::new(samples);
     if C::FAMILY.supervision != Supervision::Supervised {
         return Ok(TrainSet::of_normal(samples));
