@@ -178,7 +178,7 @@ pub struct Network {
 enum Body {
     Dense(Dense),
     Convolutional(Convolutional),
-    Pooled(Pooled),
+    Pooled(Box<Pooled>),
 }
 
 /// What the encoder says of each sample.
@@ -197,7 +197,7 @@ impl Network {
             NetworkConfig::Convolutional { .. } => {
                 Body::Convolutional(Convolutional::new(config, image(shape)?, vb)?)
             }
-            NetworkConfig::Pooled { .. } => Body::Pooled(Pooled::new(config, image(shape)?, vb)?),
+            NetworkConfig::Pooled { .. } => Body::Pooled(Box::new(Pooled::new(config, image(shape)?, vb)?)),
         };
         Ok(Self { body, shape })
     }
