@@ -28,6 +28,7 @@ fn published_numbers_are_those_of_the_code() {
         assert_eq!(experiment(&name)["data"]["protocol"]["abnormal"][0].as_integer(), Some(digit));
     }
     assert_eq!(config::<ganomaly::Config>("ganomaly-mnist-2"), ganomaly::Config::small());
+    assert_eq!(config::<anoddpm::Config>("anoddpm-mnist-1"), anoddpm::Config::small());
     assert_eq!(config::<ae::Config>("ae-mnist-noise-tutorial"), ae::Config::tutorial());
     assert_eq!(config::<ae::Config>("ae-mnist-noise"), ae::Config::steady());
 }

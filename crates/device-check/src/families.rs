@@ -16,8 +16,10 @@ pub(crate) fn check(precision: &Precision) -> anyhow::Result<Vec<Row>> {
     let ae = ae::Config { epochs: STEPS, batch: BATCH, ..ae::Config::steady() };
     let ganomaly =
         ganomaly::Config { features: 16, epochs: STEPS, batch: BATCH, ..ganomaly::Config::paper() };
+    let anoddpm = anoddpm::Config { epochs: STEPS, batch: BATCH, ..anoddpm::Config::small() };
     let mut rows = family(precision, &ae, 784.into())?;
     rows.extend(family(precision, &ganomaly, (1, 32, 32).into())?);
+    rows.extend(family(precision, &anoddpm, (1, 32, 32).into())?);
     Ok(rows)
 }
 
