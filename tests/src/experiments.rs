@@ -43,6 +43,7 @@ fn published_numbers_are_those_of_the_code() {
     for name in ["fanogan-mnist-2", "fanogan-mnist-a"] {
         assert_eq!(config::<fanogan::Config>(name), fanogan::Config::small());
     }
+    assert_eq!(config::<anoddpm::Config>("anoddpm-mnist-1"), anoddpm::Config::small());
     assert_eq!(config::<ae::Config>("ae-mnist-noise-tutorial"), ae::Config::tutorial());
     assert_eq!(config::<ae::Config>("ae-mnist-noise"), ae::Config::steady());
     assert_eq!(config::<ae::Config>("ae-mnist-conv-7"), ae::Config::convolutional());

@@ -184,3 +184,41 @@ fn fanogan_dense_and_residual() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn anoddpm_with_simplex_noise() -> Result<()> {
+    let config = anoddpm::Config {
+        base: 8,
+        multipliers: vec![1, 2],
+        attention_sizes: vec![4],
+        epochs: 6,
+        batch: 8,
+        learning_rate: 4e-3,
+        distance: 100,
+        reverse: anoddpm::Reverse::Ancestral { every: 20 },
+        ..anoddpm::Config::small()
+    };
+    check(&Case { config, shape: (2, 8, 8).into(), falling: "noise" })
+}
+
+#[test]
+fn anoddpm_with_gaussian_noise() -> Result<()> {
+    let config = anoddpm::Config {
+        base: 8,
+        multipliers: vec![1, 1],
+        attention_sizes: vec![],
+        prediction: anoddpm::Prediction::Velocity,
+        loss: anoddpm::Loss::Hybrid,
+        weighting: anoddpm::Weighting::PropT,
+        epochs: 6,
+        batch: 8,
+        learning_rate: 4e-3,
+        distance: 60,
+        draws: 2,
+        image_score: anoddpm::ImageScore::Top(0.1),
+        noise: anoddpm::Noise::Gaussian {},
+        reverse: anoddpm::Reverse::Ddim { every: 20, eta: 0.0 },
+        ..anoddpm::Config::small()
+    };
+    check(&Case { config, shape: (1, 8, 8).into(), falling: "noise" })
+}

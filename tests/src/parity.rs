@@ -279,3 +279,51 @@ fn cnn() -> Result<()> {
     }
     Ok(())
 }
+
+fn anoddpm_from(fixture: &State, loss: anoddpm::Loss) -> Result<anoddpm::AnoDdpm> {
+    let config = anoddpm::Config {
+        base: 4,
+        multipliers: vec![1, 1],
+        residual_blocks: 1,
+        attention_sizes: vec![4],
+        groups: 2,
+        learning_rate: 1e-3,
+        loss,
+        ..anoddpm::Config::paper()
+    };
+    let model = config.build((1, 8, 8).into(), Rng::new(0), &Device::Cpu)?;
+    model.weights().restore("fixture", &fixture.part("weights"))?;
+    Ok(model)
+}
+
+fn anoddpm_times() -> anoddpm::Times {
+    anoddpm::Times { ts: vec![0, 3, 250, 799], weights: vec![1.0; 4] }
+}
+
+/// The gradients are those of the hybrid loss, which has the simple one in it.
+#[test]
+fn anoddpm_forward_and_gradients() -> Result<()> {
+    let fixture = fixture(include_bytes!("../fixtures/anoddpm/anoddpm.safetensors"))?;
+    let model = anoddpm_from(&fixture, anoddpm::Loss::Hybrid)?;
+    let (xs, noise, times) = (fixture.require("x")?, fixture.require("noise")?, anoddpm_times());
+    let xt = model.noised(xs, noise, &times.ts)?;
+    check_close("xt", &xt, fixture.require("xt")?, 1e-6)?;
+    check_close("answer", &model.network().forward(&xt, &times.ts)?, fixture.require("answer")?, 1e-5)?;
+    let loss = model.loss(xs, noise, &times)?;
+    check_close("hybrid", &loss, fixture.require("hybrid")?, 1e-5)?;
+    check_gradients("", model.weights(), &loss.backward()?, &fixture)
+}
+
+#[test]
+fn anoddpm_ten_steps() -> Result<()> {
+    let fixture = fixture(include_bytes!("../fixtures/anoddpm/anoddpm.safetensors"))?;
+    let model = anoddpm_from(&fixture, anoddpm::Loss::L2)?;
+    let mut optimizers = anoddpm::Optimizers::new(&model)?;
+    let (xs, noise) = (fixture.require("x")?, fixture.require("noise")?);
+    let mut losses = Vec::new();
+    for _ in 0..10 {
+        let (loss, _) = anoddpm::step(&model, &mut optimizers, xs, noise, &anoddpm_times())?;
+        losses.push(loss.to_scalar::<f32>()?);
+    }
+    check_close("losses", &Tensor::from_vec(losses, 10, &Device::Cpu)?, fixture.require("losses")?, 1e-4)
+}

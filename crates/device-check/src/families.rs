@@ -31,6 +31,7 @@ pub(crate) fn check(precision: &Precision) -> anyhow::Result<Vec<Row>> {
     };
     let deepsvdd =
         deepsvdd::Config { pretrain_epochs: 0, epochs: STEPS, batch: BATCH, ..deepsvdd::Config::paper() };
+    let anoddpm = anoddpm::Config { epochs: STEPS, batch: BATCH, ..anoddpm::Config::small() };
     let mut rows = family(precision, &ae, 784.into())?;
     rows.extend(family(precision, &conv, (1, 28, 28).into())?);
     rows.extend(family(precision, &pooled, (3, 32, 32).into())?);
@@ -40,6 +41,7 @@ pub(crate) fn check(precision: &Precision) -> anyhow::Result<Vec<Row>> {
     rows.extend(family(precision, &anogan, (1, 28, 28).into())?);
     rows.extend(family(precision, &fanogan, (1, 32, 32).into())?);
     rows.extend(family(precision, &deepsvdd, (1, 28, 28).into())?);
+    rows.extend(family(precision, &anoddpm, (1, 32, 32).into())?);
     Ok(rows)
 }
 

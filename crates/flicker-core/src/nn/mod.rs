@@ -9,7 +9,9 @@ mod linear;
 mod norm;
 
 pub use conv::{Conv2d, ConvTranspose2d};
-pub use flicker_kernels::{Activation, ConvSpec, Window, linear, upsample_nearest2d};
+pub use flicker_kernels::{Activation, ConvSpec, Window};
+// Operators without weights, as they are.
+pub use flicker_kernels::{attention, avg_pool2d, bias_add, conv2d_bias, linear, upsample_nearest2d};
 pub use init::{dcgan_norm, dcgan_weight, torch_default};
 pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm, Mode};
