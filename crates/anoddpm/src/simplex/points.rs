@@ -68,8 +68,8 @@ fn sum<const N: usize>(lattice: &Lattice, point: [f64; N], gradient: impl Fn([i6
         // The next step, as an odometer counts.
         let Some(axis) = (0..N).find(|&axis| step[axis] < high(axis)) else { break };
         step[axis] += 1;
-        for earlier in 0..axis {
-            step[earlier] = low(earlier);
+        for (earlier, step) in step.iter_mut().enumerate().take(axis) {
+            *step = low(earlier);
         }
     }
     total / lattice.norm
