@@ -44,7 +44,8 @@ impl Simplex {
         parts.sum::<f64>() / 103.0
     }
 
-    /// The noise at `(x, y, z, w)`.
+    /// The noise at `(x, y, z, w)`. Here all vertices within reach are added up; the program of 2014 may leave one out at the rim
+    /// of its sphere, where it hardly counts.
     pub fn noise4(&self, x: f64, y: f64, z: f64, w: f64) -> f64 {
         sum(&HYPER, [x, y, z, w], |vertex| FOUR[(self.entry(vertex) & 0xFC) / 4])
     }
@@ -67,8 +68,8 @@ fn sum<const N: usize>(lattice: &Lattice, point: [f64; N], gradient: impl Fn([i6
         // The next step, as an odometer counts.
         let Some(axis) = (0..N).find(|&axis| step[axis] < high(axis)) else { break };
         step[axis] += 1;
-        for earlier in 0..axis {
-            step[earlier] = low(earlier);
+        for (earlier, step) in step.iter_mut().enumerate().take(axis) {
+            *step = low(earlier);
         }
     }
     total / lattice.norm
