@@ -33,7 +33,7 @@ fn kmeans(encoder: Encoder) -> Config {
     Config::LatentKmeans(LatentKmeans { clusters: 3, starts: 5, rounds: 100, encoder })
 }
 
-fn conforms(config: Config, seeded: bool) -> Result<()> {
+fn conforms(config: &Config, seeded: bool) -> Result<()> {
     for shape in [SampleShape::from((2, 4, 4)), SampleShape::from(9)] {
         check_one_pass(&Case { config: config.clone(), shape, falling: "" }, seeded)?;
     }
@@ -42,29 +42,29 @@ fn conforms(config: Config, seeded: bool) -> Result<()> {
 
 #[test]
 fn pca_conforms() -> Result<()> {
-    conforms(pca(Components::Count(3)), false)?;
-    conforms(pca(Components::Share(0.9)), false)
+    conforms(&pca(Components::Count(3)), false)?;
+    conforms(&pca(Components::Share(0.9)), false)
 }
 
 #[test]
 fn knn_conforms() -> Result<()> {
-    conforms(knn(Distance::Kth), false)?;
-    conforms(knn(Distance::Mean), false)
+    conforms(&knn(Distance::Kth), false)?;
+    conforms(&knn(Distance::Mean), false)
 }
 
 #[test]
 fn lof_conforms() -> Result<()> {
-    conforms(Config::Lof(Lof { neighbours: 5 }), false)
+    conforms(&Config::Lof(Lof { neighbours: 5 }), false)
 }
 
 #[test]
 fn isolation_forest_conforms() -> Result<()> {
-    conforms(forest(40, 16), true)
+    conforms(&forest(40, 16), true)
 }
 
 #[test]
 fn one_class_svm_conforms() -> Result<()> {
-    conforms(svm(0.2, 1e-4), false)
+    conforms(&svm(0.2, 1e-4), false)
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn latent_kmeans_conforms() -> Result<()> {
     let case = Case { config: kmeans(encoder), shape: 9.into(), falling: "reconstruction" };
     check(&case)?;
     interrupted_after(&case, 48 + 2)?; // between two starts of k-means
-    conforms(kmeans(Encoder::Pca { components: 2 }), false)
+    conforms(&kmeans(Encoder::Pca { components: 2 }), false)
 }
 
 /// A model that is fitted on the fixture's table.

@@ -7,8 +7,9 @@ use candle_core::{Device, Tensor};
 use flicker_core::nn::Mode;
 use flicker_core::{Config as _, Detector as _, Result, Rng, State, Weights};
 
-/// Every trained variable under `prefix` has the gradient that PyTorch found. What lies below a thousandth of the largest
-/// gradient is rounding: a shift before a norm has none.
+/// Every trained variable under `prefix` has the gradient that PyTorch found, to 5e-4 of itself, or to 1e-6 of the largest
+/// gradient, which is eight roundings of f32: a shift before a norm has no gradient but the rest of terms that cancel, and in
+/// what order they are added is each side's own affair.
 fn check_gradients(prefix: &str, weights: &Weights, grads: &GradStore, expected: &State) -> Result<()> {
     let largest = |t: &Tensor| -> Result<f32> { Ok(t.abs()?.flatten_all()?.max(0)?.to_scalar()?) };
     let vars = weights.vars(prefix);
@@ -20,7 +21,7 @@ fn check_gradients(prefix: &str, weights: &Weights, grads: &GradStore, expected:
     for (name, var) in vars {
         let expected = expected.require(&name)?;
         let found = grads.get(&var).map_or_else(|| var.zeros_like(), |grad| Ok(grad.clone()))?;
-        let (error, scale) = (largest(&(found - expected)?)?, largest(expected)?.max(1e-3 * most));
+        let (error, scale) = (largest(&(found - expected)?)?, largest(expected)?.max(2e-3 * most));
         assert!(error <= 5e-4 * scale, "{name}: differs by {error:e}, the largest value is {scale:e}");
     }
     Ok(())

@@ -60,7 +60,8 @@ fn as_many_threads_compute_as_asked_for() {
         // take a good part of the time.
         let beside: u64 = times.iter().skip(n).sum();
         assert!(beside * 5 <= all, "with --threads {n} more than {n} threads compute: ticks {times:?}");
-        assert!(n == 1 || times[1] * 10 >= all, "with --threads {n} one thread computes: ticks {times:?}");
+        // On a busy machine one thread may take most of such small pieces of work, but not all.
+        assert!(n == 1 || times[1] * 40 >= all, "with --threads {n} one thread computes: ticks {times:?}");
         assert!(most <= n + OTHERS, "with --threads {n} there are {most} threads: ticks {times:?}");
     }
 }

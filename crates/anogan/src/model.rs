@@ -131,7 +131,7 @@ impl AnoGan {
             let (zs, _) = self.search(xs, &self.starts(xs, &streams, restart)?)?;
             let found = Found::new(&self.losses(xs, &zs)?, self.config.lambda)?;
             best = Some(match best {
-                Some(best) => best.or_better(found)?,
+                Some(best) => best.or_better(&found)?,
                 None => found,
             });
         }
@@ -195,14 +195,14 @@ impl Found {
     }
 
     /// Of each image the end with the lower loss.
-    fn or_better(mut self, other: Self) -> Result<Self> {
+    fn or_better(mut self, other: &Self) -> Result<Self> {
         let n = self.loss.len();
         let mut rows: Vec<u32> = (0..n as u32).collect();
-        for i in 0..n {
+        for (i, row) in rows.iter_mut().enumerate() {
             if other.loss[i] < self.loss[i] {
                 (self.loss[i], self.residual[i]) = (other.loss[i], other.residual[i]);
                 self.discrimination[i] = other.discrimination[i];
-                rows[i] += n as u32;
+                *row += n as u32;
             }
         }
         let rows = Tensor::from_vec(rows, n, self.x_hat.device())?;

@@ -160,7 +160,7 @@ fn components_of(
         rows.extend(vector.iter().map(|&x| x as f32));
     }
     let mean = shift.iter().zip(&off).map(|(shift, off)| (f64::from(*shift) + off) as f32).collect();
-    principal(mean, Tensor::from_vec(rows, (k, f), &Device::Cpu)?, &values[..k])
+    principal(mean, &Tensor::from_vec(rows, (k, f), &Device::Cpu)?, &values[..k])
 }
 
 /// By the eigenvectors of the products of the rows with each other (N, N), where there are fewer rows than features.
@@ -181,7 +181,7 @@ fn by_gram(source: &dyn Source, wanted: Components, run: &mut Run<'_>) -> Result
             vector.iter().map(move |&x| (x * scale) as f32)
         });
         let u = Tensor::from_iter(scaled.collect::<Vec<f32>>(), &Device::Cpu)?.reshape((k, n))?;
-        found = Some(principal(mean, product(&u, &xs.t()?)?, &values[..k])?);
+        found = Some(principal(mean, &product(&u, &xs.t()?)?, &values[..k])?);
         Ok(Some(Losses::default()))
     })?;
     found.ok_or_else(|| Error::data("training samples", "none"))
@@ -219,7 +219,7 @@ pub(crate) fn count(values: &[f64], total: f64, wanted: Components) -> Result<us
 }
 
 /// Turns each component so that its largest number is positive: eigenvectors come with either sign.
-pub(crate) fn principal(mean: Vec<f32>, components: Tensor, variances: &[f64]) -> Result<Principal> {
+pub(crate) fn principal(mean: Vec<f32>, components: &Tensor, variances: &[f64]) -> Result<Principal> {
     let dims = components.dims2()?;
     let mut values: Vec<f32> = components.flatten_all()?.to_vec1()?;
     for row in values.chunks_exact_mut(dims.1) {

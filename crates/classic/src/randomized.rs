@@ -87,7 +87,7 @@ fn within(source: &dyn Source, mean: &[f32], basis: &Tensor, wanted: Components)
     let turned = Tensor::from_vec(turned, (k, l), &Device::Cpu)?;
     let components = product(&turned, &basis.t()?)?; // (K, F)
     debug_assert_eq!(components.dims(), [k, f]);
-    principal(mean.to_vec(), components, &values[..k])
+    principal(mean.to_vec(), &components, &values[..k])
 }
 
 /// An orthonormal basis of the rows of (L, F).

@@ -38,7 +38,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 
-    /// Merges the experiment's [quick] table over it: seconds, to see that all works
+    /// Merges the experiment's `quick` table over it: seconds, to see that all works
     #[arg(long)]
     pub quick: bool,
 

@@ -147,6 +147,6 @@ mod tests {
         assert_eq!(ganomaly.experiments.iter().filter(|one| one.published).count(), 10);
         let text = ganomaly.in_words(false);
         assert!(text.contains("published  ganomaly-mnist-paper-0 … ganomaly-mnist-paper-9\n"), "{text}");
-        assert!(text.contains("ours       ganomaly-mnist-2 (default)\n"), "{text}");
+        assert!(text.contains("ours       ganomaly-mnist-2 (default), "), "{text}");
     }
 }

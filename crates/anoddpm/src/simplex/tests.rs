@@ -1,3 +1,5 @@
+//! Simplex noise against the vectors of the reference.
+
 use super::*;
 use std::collections::BTreeMap;
 

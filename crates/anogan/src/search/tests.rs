@@ -5,7 +5,7 @@ use crate::{Architecture, Config, Prior, Rate, Reduction};
 use candle_core::Device;
 use flicker_core::{Config as _, Detector as _, Rng};
 
-fn model(config: Config) -> Result<AnoGan> {
+fn model(config: &Config) -> Result<AnoGan> {
     config.build((1, 8, 8).into(), Rng::new(0), &Device::Cpu)
 }
 
@@ -34,7 +34,7 @@ fn losses(model: &AnoGan, xs: &Tensor, zs: &Tensor) -> Result<Vec<f32>> {
 
 #[test]
 fn a_search_goes_down_for_every_image() -> Result<()> {
-    let model = model(config())?;
+    let model = model(&config())?;
     let (xs, starts) = images(&model)?;
     let (zs, steps) = model.search(&xs, &starts)?;
     assert_eq!(steps, [40; 6]);
@@ -46,7 +46,7 @@ fn a_search_goes_down_for_every_image() -> Result<()> {
 
 #[test]
 fn weights_get_no_gradient_and_do_not_move() -> Result<()> {
-    let model = model(config())?;
+    let model = model(&config())?;
     let (xs, starts) = images(&model)?;
     let z = Var::from_tensor(&starts)?;
     let grads = model.losses(&xs, &z)?.loss(0.1)?.sum_all()?.backward()?;
@@ -58,13 +58,13 @@ fn weights_get_no_gradient_and_do_not_move() -> Result<()> {
 #[test]
 fn an_image_alone_takes_the_same_way_also_where_others_end_early() -> Result<()> {
     for search_patience in [0, 4] {
-        let model = model(Config { search_patience, ..config() })?;
+        let model = model(&Config { search_patience, ..config() })?;
         let (xs, starts) = images(&model)?;
         let (together, steps) = model.search(&xs, &starts)?;
-        for i in 0..6 {
+        for (i, &whole) in steps.iter().enumerate() {
             let (alone, own) = model.search(&xs.narrow(0, i, 1)?, &starts.narrow(0, i, 1)?)?;
             let far = (alone - together.narrow(0, i, 1)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
-            assert!(far < 1e-4 && own[0] == steps[i], "image {i}: {far}, {own:?} and {}", steps[i]);
+            assert!(far < 1e-4 && own[0] == whole, "image {i}: {far}, {own:?} and {whole}");
         }
     }
     Ok(())
@@ -73,7 +73,7 @@ fn an_image_alone_takes_the_same_way_also_where_others_end_early() -> Result<()>
 #[test]
 fn a_search_without_progress_ends_early() -> Result<()> {
     let rates = vec![Rate { from: 0, rate: 1e-9 }];
-    let model = model(Config { search_patience: 5, search_rates: rates, ..config() })?;
+    let model = model(&Config { search_patience: 5, search_rates: rates, ..config() })?;
     let (xs, starts) = images(&model)?;
     let (_, steps) = model.search(&xs, &starts)?;
     assert_eq!(steps, [5; 6]); // the first loss is progress, five more are none
@@ -82,11 +82,11 @@ fn a_search_without_progress_ends_early() -> Result<()> {
 
 #[test]
 fn a_bound_holds_and_more_restarts_are_never_worse() -> Result<()> {
-    let bounded = model(Config { search_bound: 0.5, ..config() })?;
+    let bounded = model(&Config { search_bound: 0.5, ..config() })?;
     let (xs, starts) = images(&bounded)?;
     let (zs, _) = bounded.search(&xs, &starts)?;
     assert!(zs.abs()?.max_all()?.to_scalar::<f32>()? <= 0.5);
-    let score = |search_restarts| model(Config { search_restarts, ..config() })?.score(&xs, &Rng::new(3));
+    let score = |search_restarts| model(&Config { search_restarts, ..config() })?.score(&xs, &Rng::new(3));
     let (one, three) = (score(1)?.total, score(3)?.total);
     assert!(one.iter().zip(&three).all(|(one, three)| three <= one), "{one:?} {three:?}");
     assert_ne!(one, three);
@@ -95,7 +95,7 @@ fn a_bound_holds_and_more_restarts_are_never_worse() -> Result<()> {
 
 #[test]
 fn latents_of_another_shape_are_refused() -> Result<()> {
-    let model = model(config())?;
+    let model = model(&config())?;
     let (xs, starts) = images(&model)?;
     let error = model.search(&xs, &starts.narrow(0, 0, 5)?).expect_err("too few").to_string();
     assert_eq!(error, "latents to start from: expected [6, 4], found [5, 4]");

@@ -192,7 +192,7 @@ fn folders_that_say_nothing_are_refused() {
 fn a_loop_of_folders_is_noticed_and_a_link_is_followed() -> Result<()> {
     let root = tree(&[("a/1.png", png(2, 2, 0)), ("b/2.png", png(2, 2, 0))]);
     let link = |to: &str, at: &str| {
-        std::os::unix::fs::symlink(root.path().join(to), root.path().join(at)).expect("linked")
+        std::os::unix::fs::symlink(root.path().join(to), root.path().join(at)).expect("linked");
     };
     link("a", "c");
     assert_eq!(ids(&open("x", root.path(), &OPTIONS)?.dataset), ["a/1.png", "b/2.png", "c/1.png"]);
