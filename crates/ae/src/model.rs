@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use flicker_core::data::Source;
 use flicker_core::optim::{Adam, AdamConfig};
 use flicker_core::run::{Phase, Run};
-use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
+use flicker_core::{Detector, Result, Rng, SampleShape, Scores, TrainSet, Weights};
 
 /// An autoencoder for samples of one shape.
 #[derive(Debug)]
@@ -81,11 +81,7 @@ impl Detector for Autoencoder {
 
     /// As [`Score`](crate::Score) says; the map is the score of each value, averaged over channels.
     fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
-        let expected = self.shape.batch_dims(xs.dims().first().copied().unwrap_or(0));
-        if xs.dims() != expected {
-            let (expected, found) = (format!("{expected:?}"), format!("{:?}", xs.dims()));
-            return Err(Error::Shape { what: "samples to score".into(), expected, found });
-        }
+        self.shape.expect_batch(xs)?;
         score(&self.config, &self.frozen, &self.statistics, xs)
     }
 

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use flicker_core::losses::gaussian_kl;
 use flicker_core::nn::Mode;
 use flicker_core::optim::{Adam, Optimizer};
-use flicker_core::run::{Batch, Losses, Training, Watched};
+use flicker_core::run::{Batch, Losses, Training, Watched, restore, snapshot};
 use flicker_core::{Detector, Result, Rng, State};
 
 /// The losses of one batch, on the graph.
@@ -91,16 +91,13 @@ impl<'a> Descent<'a> {
 
 impl Training for Descent<'_> {
     fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        state.put_all("weights", self.model.weights().state()?);
-        state.put_all("adam", self.optimizer.state()?);
+        let mut state = snapshot(self.model.weights(), [("adam", &self.optimizer)])?;
         state.put("steps", Tensor::new(self.at as i64, &Device::Cpu)?);
         Ok(state)
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.model.weights().restore("checkpoint", &state.part("weights"))?;
-        self.optimizer.restore(&state.part("adam"))?;
+        restore(self.model.weights(), [("adam", &mut self.optimizer)], state)?;
         self.at = state.require("steps")?.to_scalar::<i64>()? as usize;
         Ok(())
     }

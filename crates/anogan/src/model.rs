@@ -4,12 +4,12 @@ use crate::networks::{Dims, Discriminator, Encoder, Generator, draw_small};
 use crate::search::Parts;
 use crate::training::{Game, Inversion, Optimizers};
 use crate::{Architecture, Config, Scoring};
-use candle_core::{Device, Tensor, Var};
-use candle_nn::{Init, VarBuilder};
+use candle_core::{Device, Tensor};
+use candle_nn::VarBuilder;
 use flicker_core::data::{Source, chunks, tensor};
 use flicker_core::nn::Mode;
 use flicker_core::run::{Phase, Run};
-use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
+use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, Standards, TrainSet, Weights};
 
 /// An AnoGAN for images of one shape.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub struct AnoGan {
     /// On the same weights, without gradients: for searches, and for what is only looked through in a step.
     pub(crate) frozen: Networks,
     pub(crate) weights: Weights,
-    /// Means and variances of residual and discrimination over training normals, `(2)` each.
-    standards: (Var, Var),
+    /// Of residual and discrimination.
+    standards: Standards,
     shape: SampleShape,
 }
 
@@ -65,12 +65,7 @@ impl AnoGan {
         if matches!(config.networks, Architecture::Dense { .. }) {
             draw_small(&weights, &redraw)?;
         }
-        let standard = |name: &str, value| -> Result<Var> {
-            let init = Init::Const(value);
-            Ok(Var::from_tensor(&weights.builder().pp("standards").get_with_hints(2, name, init)?)?)
-        };
-        // Named as what they are: they are saved with the weights and never trained.
-        let standards = (standard("running_mean", 0.0)?, standard("running_var", 1.0)?);
+        let standards = Standards::new(&weights, 2)?;
         let model = Self { config, networks, frozen, weights, standards, shape };
         Optimizers::new(&model.config, &model.weights)?; // refuses what Adam cannot work with, before any data is read
         Ok(model)
@@ -149,31 +144,18 @@ impl AnoGan {
             residual.extend(found.residual);
             discrimination.extend(found.discrimination);
         }
-        let (means, variances): (Vec<f32>, Vec<f32>) =
-            [residual, discrimination].iter().map(|part| moments(part)).unzip();
-        self.standards.0.set(&Tensor::new(means, self.weights.device())?)?;
-        Ok(self.standards.1.set(&Tensor::new(variances, self.weights.device())?)?)
+        self.standards.set(&[residual, discrimination])
     }
 
     fn total(&self, found: &Found) -> Result<Vec<f32>> {
         if self.config.score == Scoring::Weighted {
             return Ok(found.loss.clone());
         }
-        let (means, variances) = (self.standards.0.to_vec1::<f32>()?, self.standards.1.to_vec1::<f32>()?);
-        let standard =
-            |part: usize, value: f32| f64::from((value - means[part]) / variances[part].max(1e-12).sqrt());
+        let standard = self.standards.standard()?;
         let lambda = self.config.lambda;
         let both = found.residual.iter().zip(&found.discrimination);
         Ok(both.map(|(&r, &d)| ((1.0 - lambda) * standard(0, r) + lambda * standard(1, d)) as f32).collect())
     }
-}
-
-/// Mean and variance.
-fn moments(values: &[f32]) -> (f32, f32) {
-    let n = values.len().max(1) as f64;
-    let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-    let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
-    (mean as f32, variance as f32)
 }
 
 /// Where the searches of a batch ended.
@@ -231,11 +213,7 @@ impl Detector for AnoGan {
     /// Section 2.2 of the paper: A(x) = (1 − λ) R(x) + λ D(x) where the search for x ended. Parts: `residual` and
     /// `discrimination`; the reconstruction is G(z), the map the mean of |x − G(z)| over channels.
     fn score(&self, xs: &Tensor, rng: &Rng) -> Result<Scores> {
-        let expected = self.shape.batch_dims(xs.dims().first().copied().unwrap_or(0));
-        if xs.dims() != expected {
-            let (expected, found) = (format!("{expected:?}"), format!("{:?}", xs.dims()));
-            return Err(Error::Shape { what: "images to score".into(), expected, found });
-        }
+        self.shape.expect_batch(xs)?;
         let found = self.parts(xs, rng)?;
         let total = self.total(&found)?;
         let map = (xs - &found.x_hat)?.abs()?.mean_keepdim(1)?.detach(); // (B, 1, S, S)

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use flicker_core::losses::{bce_with_logits, mse};
 use flicker_core::nn::{Activation, Mode, activate};
 use flicker_core::optim::{Adam, AdamConfig, Optimizer};
-use flicker_core::run::{Batch, Losses, Training};
+use flicker_core::run::{Batch, Losses, Training, restore, snapshot};
 use flicker_core::{Result, Rng, State, Weights};
 
 /// Adam for generator, discriminator and encoder.
@@ -122,17 +122,21 @@ pub(crate) struct Game<'a> {
 
 impl Training for Game<'_> {
     fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        state.put_all("weights", self.model.weights.state()?);
-        state.put_all("generator", self.optimizers.generator.state()?);
-        state.put_all("discriminator", self.optimizers.discriminator.state()?);
-        Ok(state)
+        snapshot(
+            &self.model.weights,
+            [("generator", &self.optimizers.generator), ("discriminator", &self.optimizers.discriminator)],
+        )
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.model.weights.restore("checkpoint", &state.part("weights"))?;
-        self.optimizers.generator.restore(&state.part("generator"))?;
-        self.optimizers.discriminator.restore(&state.part("discriminator"))
+        restore(
+            &self.model.weights,
+            [
+                ("generator", &mut self.optimizers.generator),
+                ("discriminator", &mut self.optimizers.discriminator),
+            ],
+            state,
+        )
     }
 
     fn step(&mut self, batch: &Batch, rng: &Rng) -> Result<Losses> {
@@ -150,17 +154,18 @@ pub(crate) struct Inversion<'a> {
 
 impl Training for Inversion<'_> {
     fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        state.put_all("weights", self.model.weights.state()?);
-        state.put_all("encoder", self.optimizers.encoder.state()?);
-        state.put_all("tuner", self.optimizers.tuner.state()?);
-        Ok(state)
+        snapshot(
+            &self.model.weights,
+            [("encoder", &self.optimizers.encoder), ("tuner", &self.optimizers.tuner)],
+        )
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.model.weights.restore("checkpoint", &state.part("weights"))?;
-        self.optimizers.encoder.restore(&state.part("encoder"))?;
-        self.optimizers.tuner.restore(&state.part("tuner"))
+        restore(
+            &self.model.weights,
+            [("encoder", &mut self.optimizers.encoder), ("tuner", &mut self.optimizers.tuner)],
+            state,
+        )
     }
 
     fn step(&mut self, batch: &Batch, _: &Rng) -> Result<Losses> {

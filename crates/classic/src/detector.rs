@@ -68,11 +68,7 @@ impl Detector for Classic {
     /// neighbours: their mean; an autoencoder: its output), that is the reconstruction, and the map is the squared
     /// difference (for images, its mean over channels).
     fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
-        let expected = self.shape.batch_dims(xs.dims().first().copied().unwrap_or(0));
-        if xs.dims() != expected {
-            let (expected, found) = (format!("{expected:?}"), format!("{:?}", xs.dims()));
-            return Err(Error::Shape { what: "samples to score".into(), expected, found });
-        }
+        self.shape.expect_batch(xs)?;
         let rows = Rows::of_tensor(xs)?;
         if rows.n == 0 {
             return Ok(Scores::new(Vec::new()));

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use flicker_core::nn::{Activation, activate};
 use flicker_core::optim::{Adam, AdamConfig};
 use flicker_core::run::{Phase, Run};
-use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
+use flicker_core::{Detector, Result, Rng, SampleShape, Scores, TrainSet, Weights};
 
 /// A classifier of images of one shape.
 #[derive(Debug)]
@@ -66,11 +66,7 @@ impl Detector for Classifier {
 
     /// The probability of the abnormal class, and its logit as a part.
     fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
-        let expected = self.shape.batch_dims(xs.dims().first().copied().unwrap_or(0));
-        if xs.dims() != expected {
-            let (expected, found) = (format!("{expected:?}"), format!("{:?}", xs.dims()));
-            return Err(Error::Shape { what: "samples to score".into(), expected, found });
-        }
+        self.shape.expect_batch(xs)?;
         let logits = logits(&self.frozen.forward(xs)?)?;
         // The softmax of two outputs is the sigmoid of their difference.
         let total = activate(&logits, Activation::Sigmoid)?.to_vec1()?;

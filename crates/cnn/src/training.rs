@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use flicker_core::data::{Concat, Source, Subset};
 use flicker_core::losses::cross_entropy;
 use flicker_core::optim::{Adam, Optimizer};
-use flicker_core::run::{Batch, Losses, Training, Watched};
+use flicker_core::run::{Batch, Losses, Training, Watched, restore, snapshot};
 use flicker_core::{Detector, Error, Result, Rng, State, TrainSet};
 use std::sync::Arc;
 
@@ -97,15 +97,11 @@ pub(crate) struct Descent<'a> {
 
 impl Training for Descent<'_> {
     fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        state.put_all("weights", self.model.weights().state()?);
-        state.put_all("adam", self.optimizer.state()?);
-        Ok(state)
+        snapshot(self.model.weights(), [("adam", &self.optimizer)])
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.model.weights().restore("checkpoint", &state.part("weights"))?;
-        self.optimizer.restore(&state.part("adam"))
+        restore(self.model.weights(), [("adam", &mut self.optimizer)], state)
     }
 
     fn step(&mut self, batch: &Batch, _: &Rng) -> Result<Losses> {

@@ -9,7 +9,7 @@ use flicker_core::data::{Source, chunks, tensor};
 use flicker_core::nn::Mode;
 use flicker_core::optim::{Adam, AdamConfig};
 use flicker_core::run::{Losses, Phase, Run};
-use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
+use flicker_core::{Detector, Result, Rng, SampleShape, Scores, TrainSet, Weights};
 
 /// Samples that the centre is averaged over together.
 const BLOCK: usize = 1024;
@@ -148,11 +148,7 @@ impl Detector for DeepSvdd {
 
     /// `‖φ(x) - c‖²`, less R² with a soft boundary.
     fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
-        let expected = self.shape.batch_dims(xs.dims().first().copied().unwrap_or(0));
-        if xs.dims() != expected {
-            let (expected, found) = (format!("{expected:?}"), format!("{:?}", xs.dims()));
-            return Err(Error::Shape { what: "samples to score".into(), expected, found });
-        }
+        self.shape.expect_batch(xs)?;
         let distances = self.distances(&self.latents(xs)?)?.to_vec1::<f32>()?;
         let inside = match self.config.objective {
             Objective::OneClass => 0.0,

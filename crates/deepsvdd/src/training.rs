@@ -4,7 +4,7 @@ use crate::{DeepSvdd, Objective};
 use candle_core::{Device, Tensor};
 use flicker_core::nn::Mode;
 use flicker_core::optim::{Adam, Optimizer};
-use flicker_core::run::{Batch, Losses, Training, Watched};
+use flicker_core::run::{Batch, Losses, Training, Watched, restore, snapshot};
 use flicker_core::{Detector, Error, Result, Rng, State};
 
 /// The autoencoder's loss on `xs`: squared errors, added up over each sample, their mean over the batch.
@@ -88,16 +88,13 @@ impl Steps<'_> {
     }
 
     fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        state.put_all("weights", self.model.weights().state()?);
-        state.put_all("adam", self.optimizer.state()?);
+        let mut state = snapshot(self.model.weights(), [("adam", &self.optimizer)])?;
         state.put("steps", Tensor::new(&[self.done], &Device::Cpu)?);
         Ok(state)
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.model.weights().restore("checkpoint", &state.part("weights"))?;
-        self.optimizer.restore(&state.part("adam"))?;
+        restore(self.model.weights(), [("adam", &mut self.optimizer)], state)?;
         let done = state.require("steps")?.to_vec1::<u32>()?;
         self.done = done.first().copied().ok_or_else(|| Error::Weights {
             origin: "checkpoint".into(),

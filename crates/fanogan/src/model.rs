@@ -3,13 +3,13 @@
 use crate::Config;
 use crate::networks::{Critic, Dims, Encoder, Generator};
 use crate::training::{Encoding, Game, Optimizers};
-use candle_core::{Device, Tensor, Var};
-use candle_nn::{Init, VarBuilder};
+use candle_core::{Device, Tensor};
+use candle_nn::VarBuilder;
 use flicker_core::data::{Source, chunks, tensor};
 use flicker_core::losses::mse_per_sample;
 use flicker_core::nn::Mode;
 use flicker_core::run::{Phase, Run};
-use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
+use flicker_core::{Detector, Result, Rng, SampleShape, Scores, Standards, TrainSet, Weights};
 
 /// An f-AnoGAN for images of one shape.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub struct FAnoGan {
     /// On the same weights, without gradients: for scoring, and for what is only looked through in a step.
     pub(crate) frozen: Networks,
     pub(crate) weights: Weights,
-    /// Means and variances of the parts of the score over training normals, `(3)` each.
-    standards: (Var, Var),
+    /// Of the parts of the score.
+    standards: Standards,
     shape: SampleShape,
 }
 
@@ -62,13 +62,7 @@ impl FAnoGan {
         let weights = Weights::new(rng, device);
         let networks = Networks::new(dims, &config, &weights.builder())?;
         let frozen = Networks::new(dims, &config, &weights.frozen_builder())?;
-        let standard = |name: &str, value| -> Result<Var> {
-            let init = Init::Const(value);
-            let values = weights.builder().pp("standards").get_with_hints(PARTS.len(), name, init)?;
-            Ok(Var::from_tensor(&values)?)
-        };
-        // Named as what they are: they are saved with the weights and never trained.
-        let standards = (standard("running_mean", 0.0)?, standard("running_var", 1.0)?);
+        let standards = Standards::new(&weights, PARTS.len())?;
         let model = Self { config, networks, frozen, weights, standards, shape };
         Optimizers::new(&model.config, &model.weights)?; // refuses what they cannot work with, before any data is read
         Ok(model)
@@ -122,34 +116,20 @@ impl FAnoGan {
             let (parts, _) = self.parts(&tensor(normal, indices, self.weights.device())?)?;
             all.iter_mut().zip(parts).for_each(|(all, part)| all.extend(part));
         }
-        let (means, variances): (Vec<f32>, Vec<f32>) = all.iter().map(|part| moments(part)).unzip();
-        self.standards.0.set(&Tensor::new(means, self.weights.device())?)?;
-        Ok(self.standards.1.set(&Tensor::new(variances, self.weights.device())?)?)
+        self.standards.set(&all)
     }
 
     fn total(&self, parts: &[Vec<f32>; 3]) -> Result<Vec<f32>> {
         let config = &self.config;
         let weights = [config.score_image, config.score_feature, config.score_latent];
-        let (means, variances) = if config.score_standardised {
-            (self.standards.0.to_vec1::<f32>()?, self.standards.1.to_vec1::<f32>()?)
-        } else {
-            (vec![0.0; 3], vec![1.0; 3])
-        };
+        let of_training = self.standards.standard()?;
         let standard = |part: usize, sample: usize| {
-            let sd = f64::from(variances[part]).max(1e-20).sqrt();
-            f64::from(parts[part][sample] - means[part]) / sd
+            let value = parts[part][sample];
+            if config.score_standardised { of_training(part, value) } else { f64::from(value) }
         };
         let n = parts[0].len();
         Ok((0..n).map(|i| (0..3).map(|part| weights[part] * standard(part, i)).sum::<f64>() as f32).collect())
     }
-}
-
-/// Mean and variance.
-fn moments(values: &[f32]) -> (f32, f32) {
-    let n = values.len().max(1) as f64;
-    let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-    let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
-    (mean as f32, variance as f32)
 }
 
 impl Detector for FAnoGan {
@@ -169,11 +149,7 @@ impl Detector for FAnoGan {
     /// configuration weighs. Parts: `image`, `feature`, and `latent`, the mean of `(E(x) − E(G(E(x))))²`. The
     /// reconstruction is G(E(x)), the map the mean of |x − G(E(x))| over channels.
     fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
-        let expected = self.shape.batch_dims(xs.dims().first().copied().unwrap_or(0));
-        if xs.dims() != expected {
-            let (expected, found) = (format!("{expected:?}"), format!("{:?}", xs.dims()));
-            return Err(Error::Shape { what: "images to score".into(), expected, found });
-        }
+        self.shape.expect_batch(xs)?;
         let (parts, x_hat) = self.parts(xs)?;
         let total = self.total(&parts)?;
         let map = (xs - &x_hat)?.abs()?.mean_keepdim(1)?.detach(); // (B, 1, S, S)

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use flicker_core::losses::mse;
 use flicker_core::nn::Mode;
 use flicker_core::optim::{Adam, AdamConfig, Optimizer, RmsProp, RmsPropConfig};
-use flicker_core::run::{Batch, Losses, Training};
+use flicker_core::run::{Batch, Losses, Training, restore, snapshot};
 use flicker_core::{Result, Rng, State, Weights};
 
 /// One optimizer for each network, and the steps that the critic has done.
@@ -165,18 +165,20 @@ const STEPS: &str = "critic_steps";
 
 impl Training for Game<'_> {
     fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        state.put_all("weights", self.model.weights.state()?);
-        state.put_all("generator", self.optimizers.generator.state()?);
-        state.put_all("critic", self.optimizers.critic.state()?);
+        let mut state = snapshot(
+            &self.model.weights,
+            [("generator", &self.optimizers.generator), ("critic", &self.optimizers.critic)],
+        )?;
         state.put(STEPS, Tensor::new(self.optimizers.critic_steps, &Device::Cpu)?);
         Ok(state)
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.model.weights.restore("checkpoint", &state.part("weights"))?;
-        self.optimizers.generator.restore(&state.part("generator"))?;
-        self.optimizers.critic.restore(&state.part("critic"))?;
+        restore(
+            &self.model.weights,
+            [("generator", &mut self.optimizers.generator), ("critic", &mut self.optimizers.critic)],
+            state,
+        )?;
         self.optimizers.critic_steps = state.require(STEPS)?.to_scalar()?;
         Ok(())
     }
@@ -197,17 +199,18 @@ pub(crate) struct Encoding<'a> {
 
 impl Training for Encoding<'_> {
     fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        state.put_all("weights", self.model.weights.state()?);
-        state.put_all("encoder", self.optimizers.encoder.state()?);
-        state.put_all("tuner", self.optimizers.tuner.state()?);
-        Ok(state)
+        snapshot(
+            &self.model.weights,
+            [("encoder", &*self.optimizers.encoder), ("tuner", &self.optimizers.tuner)],
+        )
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.model.weights.restore("checkpoint", &state.part("weights"))?;
-        self.optimizers.encoder.restore(&state.part("encoder"))?;
-        self.optimizers.tuner.restore(&state.part("tuner"))
+        restore(
+            &self.model.weights,
+            [("encoder", &mut *self.optimizers.encoder), ("tuner", &mut self.optimizers.tuner)],
+            state,
+        )
     }
 
     fn step(&mut self, batch: &Batch, rng: &Rng) -> Result<Losses> {

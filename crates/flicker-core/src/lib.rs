@@ -24,4 +24,4 @@ pub use flicker_kernels::{Vectorise, in_pool, prepare_process, vectorised};
 pub use rng::Rng;
 pub use sample_shape::SampleShape;
 pub use state::State;
-pub use weights::Weights;
+pub use weights::{Standards, Weights};

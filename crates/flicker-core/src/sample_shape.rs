@@ -45,6 +45,19 @@ impl SampleShape {
         dims.extend(self.dims());
         dims
     }
+
+    /// Refuses a tensor that is not a batch `(B, …)` of samples of this shape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) with both shapes.
+    pub fn expect_batch(&self, xs: &candle_core::Tensor) -> crate::Result<()> {
+        let expected = self.batch_dims(xs.dims().first().copied().unwrap_or(0));
+        if xs.dims() == expected {
+            return Ok(());
+        }
+        let (expected, found) = (format!("{expected:?}"), format!("{:?}", xs.dims()));
+        Err(crate::Error::Shape { what: "samples to score".into(), expected, found })
+    }
 }
 
 impl From<(usize, usize, usize)> for SampleShape {

@@ -10,6 +10,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 mod fitted;
+mod standards;
+
+pub use standards::Standards;
 
 /// The variables of a model by name, in the order of the names. A clone is another handle on the same variables.
 ///

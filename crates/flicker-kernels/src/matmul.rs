@@ -1,7 +1,7 @@
 //! The product of two matrices of any strides, by the inner loop of the convolutions: the left factor is read in place,
 //! the right one is packed in panels, and what follows the product is done while its rows are in the cache.
 
-use crate::panels::{Panels, zero_unused};
+use crate::panels::{Panels, copy_short, zero_unused};
 use crate::product::{Product, Rows};
 use crate::row::RowProduct;
 use crate::simd::{Element, Isa};
@@ -33,21 +33,18 @@ impl<T: Element> Matrix<'_, T> {
     fn packed(self, isa: Isa, rows: usize, columns: usize) -> Panels<'static, T> {
         let mut panels = Panels::new(isa, rows, columns);
         let (data, (by_row, by_column)) = (self.data, self.strides);
+        if by_column == 1 {
+            panels.fill_rows(|row| &data[row * by_row..row * by_row + columns]);
+            return panels;
+        }
         panels.fill(|first, used, width, panel| {
             zero_unused(panel, used, width);
             if by_row == 1 {
                 return transpose(isa, (&data[first * by_column..], by_column), (panel, width), (used, rows));
             }
             for (i, row) in panel.chunks_exact_mut(width).enumerate() {
-                let from = &data[i * by_row + first * by_column..];
-                if by_column == 1 {
-                    row[..used].copy_from_slice(&from[..used]);
-                } else {
-                    row[..used]
-                        .iter_mut()
-                        .zip(from.iter().step_by(by_column))
-                        .for_each(|(to, &from)| *to = from);
-                }
+                let from = data[i * by_row + first * by_column..].iter().step_by(by_column);
+                row[..used].iter_mut().zip(from).for_each(|(to, &from)| *to = from);
             }
         });
         panels
@@ -97,7 +94,7 @@ pub(crate) fn matmul<T: Element>(
         for (row, sums) in rows.zip(sums.chunks_exact(width)) {
             // SAFETY: this part of this row belongs to this task alone.
             let to = unsafe { out.part(row * n + columns.start, columns.len()) };
-            to.copy_from_slice(&sums[..columns.len()]);
+            copy_short(&sums[..columns.len()], to);
             finish(to, columns.clone());
         }
     });
@@ -152,7 +149,8 @@ fn each_block<T: Element>(
     let terms: Vec<usize> = (0..k).map(|s| s * a.strides.1).collect();
     let blocks = m.div_ceil(ROWS);
     for_each(panels.cut.panels() * blocks, m * n * k, |task| {
-        let (j, block) = (task / blocks, task % blocks);
+        // A block of rows stays in the second-level cache while the panels pass by.
+        let (block, j) = (task / panels.cut.panels(), task % panels.cut.panels());
         let (first, width) = (panels.cut.first(j), panels.cut.width(j));
         let range = block * ROWS..m.min((block + 1) * ROWS);
         let mut sums = Scratch::new(range.len() * width);

@@ -133,6 +133,27 @@ impl<'a, T: Element> Panels<'a, T> {
         });
     }
 
+    /// Fills all panels with the rows of a matrix, in parallel.
+    pub(crate) fn fill_rows<'r>(&mut self, row: impl Fn(usize) -> &'r [T] + Sync + Send) {
+        /// Panels that are filled together, so that what is read of a row is longer than one cache line.
+        const TOGETHER: usize = 4;
+        let (rows, cut) = (self.rows, self.cut);
+        let shared = self.shared();
+        for_elements(cut.panels().div_ceil(TOGETHER), rows * cut.columns, |group| {
+            let group = group * TOGETHER..cut.panels().min((group + 1) * TOGETHER);
+            for i in 0..rows {
+                let from = row(i);
+                for j in group.clone() {
+                    let (first, used, width) = (cut.first(j), cut.used(j), cut.width(j));
+                    // SAFETY: each task takes the ranges of its own panels.
+                    let to = unsafe { shared.part(rows * first + i * width, width) };
+                    copy_short(&from[first..first + used], &mut to[..used]);
+                    to[used..].fill(T::default());
+                }
+            }
+        });
+    }
+
     /// The weights of one group as (channel, tap) × output channel, for so many points.
     pub(crate) fn forward_weights(
         isa: Isa,
@@ -202,14 +223,17 @@ impl<'a, T: Element> Panels<'a, T> {
             return panels;
         }
         let mut panels = Self::new(isa, c_out, columns);
-        panels.fill(|first, used, width, panel| {
-            zero_unused(panel, used, width);
-            for (row, from) in panel.chunks_exact_mut(width).zip(w.chunks_exact(columns)) {
-                row[..used].copy_from_slice(&from[first..first + used]);
-            }
-        });
+        panels.fill_rows(|row| &w[row * columns..(row + 1) * columns]);
         panels
     }
+}
+
+/// Copies a few vectors' worth of numbers, without the call that `copy_from_slice` makes where the length is not known.
+#[inline(always)]
+pub(crate) fn copy_short<T: Copy>(from: &[T], to: &mut [T]) {
+    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<8>(), to.as_chunks_mut::<8>());
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    to_rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
 }
 
 /// Writes zeros to the columns from `used` on.

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use flicker_core::nn::Mode;
 use flicker_core::run::{Phase, Run};
-use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
+use flicker_core::{Detector, Result, Rng, SampleShape, Scores, TrainSet, Weights};
 
 /// A GANomaly for images of one shape.
 #[derive(Debug)]
@@ -96,11 +96,7 @@ impl Detector for Ganomaly {
     /// is the score, and `residual`, the mean of `|x - x̂|`. The norms are in evaluation mode; the authors' code leaves them
     /// in training mode, where a score depends on its batch.
     fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
-        let expected = self.shape.batch_dims(xs.dims().first().copied().unwrap_or(0));
-        if xs.dims() != expected {
-            let (expected, found) = (format!("{expected:?}"), format!("{:?}", xs.dims()));
-            return Err(Error::Shape { what: "images to score".into(), expected, found });
-        }
+        self.shape.expect_batch(xs)?;
         let (x_hat, z, z_hat) = self.frozen.reconstruct(xs, Mode::Evaluation)?;
         let latent = (z - z_hat)?.sqr()?.flatten_from(1)?.mean(1)?.to_vec1::<f32>()?;
         let residual = (xs - &x_hat)?.abs()?; // (B, C, S, S)

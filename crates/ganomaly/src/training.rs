@@ -5,7 +5,7 @@ use candle_core::{DType, Tensor};
 use flicker_core::losses::{bce_with_logits, l1, mse};
 use flicker_core::nn::Mode;
 use flicker_core::optim::{Adam, AdamConfig, Optimizer};
-use flicker_core::run::{Batch, Losses, Training, Watched};
+use flicker_core::run::{Batch, Losses, Training, Watched, restore, snapshot};
 use flicker_core::{Detector, Result, Rng, State, Weights};
 
 /// Adam for each side.
@@ -123,17 +123,21 @@ pub(crate) struct Game<'a> {
 
 impl Training for Game<'_> {
     fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        state.put_all("weights", self.model.weights.state()?);
-        state.put_all("generator", self.optimizers.generator.state()?);
-        state.put_all("discriminator", self.optimizers.discriminator.state()?);
-        Ok(state)
+        snapshot(
+            &self.model.weights,
+            [("generator", &self.optimizers.generator), ("discriminator", &self.optimizers.discriminator)],
+        )
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.model.weights.restore("checkpoint", &state.part("weights"))?;
-        self.optimizers.generator.restore(&state.part("generator"))?;
-        self.optimizers.discriminator.restore(&state.part("discriminator"))
+        restore(
+            &self.model.weights,
+            [
+                ("generator", &mut self.optimizers.generator),
+                ("discriminator", &mut self.optimizers.discriminator),
+            ],
+            state,
+        )
     }
 
     fn step(&mut self, batch: &Batch, rng: &Rng) -> Result<Losses> {

@@ -9,10 +9,12 @@
 mod checkpoint;
 mod event;
 mod pass;
+mod snapshot;
 mod watch;
 
 pub use checkpoint::{Checkpoint, Position};
 pub use event::{Event, Monitor, Quiet};
+pub use snapshot::{restore, snapshot};
 pub use watch::Watched;
 
 use crate::data::{Source, batches, tensor};
