@@ -12,4 +12,5 @@ mod one_program_refuses;
 mod parity;
 mod parity_gan;
 mod programs;
+mod run_commands;
 mod threads;

@@ -17,7 +17,7 @@ pub(crate) fn flicker(dir: &Path, arguments: &[&str]) -> String {
 }
 
 #[track_caller]
-fn json_of(dir: &Path, arguments: &[&str]) -> Value {
+pub(crate) fn json_of(dir: &Path, arguments: &[&str]) -> Value {
     let text = flicker(dir, arguments);
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
@@ -28,7 +28,7 @@ pub(crate) fn trained(dir: &Path) {
 }
 
 /// The rows of a table of scores: the values of these columns.
-fn rows(path: &Path, columns: &[&str]) -> Vec<Vec<String>> {
+pub(crate) fn rows(path: &Path, columns: &[&str]) -> Vec<Vec<String>> {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut lines = text.lines().map(|line| line.split(',').map(str::to_string).collect::<Vec<_>>());
     let header = lines.next().expect("a header");

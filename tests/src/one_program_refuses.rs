@@ -37,7 +37,7 @@ fn a_choice_of_model_that_cannot_be() {
 fn what_is_no_run_folder() {
     let dir = temporary();
     fs::create_dir(dir.path().join("empty")).expect("made");
-    for command in ["score", "evaluate", "report"] {
+    for command in ["score", "evaluate", "report", "verify"] {
         check(dir.path(), &[command, "absent"], 2, "absent: expected a run folder, found none");
         check(dir.path(), &[command, "empty"], 2, "empty: is no run folder, it has no config.toml");
     }

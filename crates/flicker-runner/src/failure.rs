@@ -10,6 +10,8 @@ pub enum Failure {
     Usage(String),
     /// Something went wrong on the way: exit code 1.
     Failed(String),
+    /// The work is done, and new samples do not look like the old ones: exit code 3.
+    Drift(String),
     /// A signal or a limit stopped the work, which can be taken up again: exit code 130 (interrupt), 143 (terminate), or
     /// 1 (limit).
     Stopped(Stop, String),
@@ -21,6 +23,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
             Self::Failed(_) | Self::Stopped(Stop::TimeLimit, _) => 1,
+            Self::Drift(_) => 3,
             Self::Stopped(Stop::Interrupt, _) => 130,
             Self::Stopped(Stop::Terminate, _) => 143,
         })
@@ -43,7 +46,9 @@ impl Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Usage(text) | Self::Failed(text) | Self::Stopped(_, text) => f.write_str(text),
+            Self::Usage(text) | Self::Failed(text) | Self::Drift(text) | Self::Stopped(_, text) => {
+                f.write_str(text)
+            }
         }
     }
 }

@@ -7,7 +7,9 @@ mod models;
 mod train;
 
 use clap::{Parser, Subcommand};
-use flicker_runner::commands::{self, EvaluateArgs, ReportArgs, ScoreArgs};
+use flicker_runner::commands::{
+    self, CompareArgs, DriftArgs, EvaluateArgs, ReportArgs, ScoreArgs, VerifyArgs,
+};
 use flicker_runner::{finish, run_program};
 use std::process::ExitCode;
 
@@ -29,6 +31,12 @@ enum Command {
     Score(ScoreArgs),
     /// Scores the test set of a run again, writes its metrics again, and says what is not as recorded
     Evaluate(EvaluateArgs),
+    /// Hashes the data of a run again and scores its validation set again: is the model what the folder says?
+    Verify(VerifyArgs),
+    /// Says whether the scores of new samples still look like those of the validation normals; ends with code 3 if not
+    Drift(DriftArgs),
+    /// Compares two runs on the same test samples: paired tests, a table, a picture
+    Compare(CompareArgs),
     /// Makes the report of a run again from its folder alone, and prints where it is
     Report(ReportArgs),
     /// Prints a completion script for a shell
@@ -48,6 +56,9 @@ fn main() -> ExitCode {
         Command::Train(args) => run_program(args.train.threads, |threads| train::run(args, threads)),
         Command::Score(args) => run_program(args.common.threads, |_| commands::score(&families, &args)),
         Command::Evaluate(args) => run_program(args.common.threads, |_| commands::evaluate(&families, &args)),
+        Command::Verify(args) => run_program(args.common.threads, |_| commands::verify(&families, &args)),
+        Command::Drift(args) => run_program(args.common.threads, |_| commands::drift(&families, &args)),
+        Command::Compare(args) => run_program(None, |_| commands::compare(&args)),
         Command::Report(args) => finish(commands::report(&args)),
         Command::Completions(args) => finish(manual::completions(&args)),
         Command::Man(args) => finish(manual::man(&args)),

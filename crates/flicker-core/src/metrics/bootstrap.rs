@@ -46,7 +46,7 @@ pub fn bootstrap<const K: usize>(
     Ok(std::array::from_fn(|k| percentile_interval(values[k], replicates.iter().map(|row| row[k]).collect())))
 }
 
-fn percentile_interval(value: f64, mut replicates: Vec<f64>) -> Estimate {
+pub(super) fn percentile_interval(value: f64, mut replicates: Vec<f64>) -> Estimate {
     replicates.sort_unstable_by(f64::total_cmp);
     let (low, high) = (quantile(&replicates, 0.025), quantile(&replicates, 0.975));
     Estimate { value, low: low.min(value), high: high.max(value) }

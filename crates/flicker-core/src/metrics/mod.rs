@@ -21,6 +21,7 @@ mod bootstrap;
 mod confusion;
 mod curves;
 mod delong;
+mod paired;
 pub mod pixels;
 mod ranking;
 pub(crate) mod special;
@@ -32,6 +33,7 @@ pub use bootstrap::{bootstrap, n_replicates};
 pub use confusion::{ClassMetrics, Confusion};
 pub use curves::{PrCurve, RocCurve, RocPoint};
 pub use delong::{AurocComparison, auroc_estimate, auroc_variance, compare_auroc};
+pub use paired::bootstrap_difference;
 pub use ranking::{BestF1, Ranking};
 pub use summary::{Summary, summary};
 

@@ -56,6 +56,30 @@ pub fn roc(scores: Labelled<'_>, area: &str, point: Option<OperatingPoint>) -> C
     plot.finish("roc", "ROC curve", text, "The nearer to the upper left corner, the better.")
 }
 
+/// The ROC curves of two detectors on the same samples; `names` are theirs, `areas` the texts of their areas.
+pub fn roc_pair(scores: [Labelled<'_>; 2], names: [&str; 2], areas: [&str; 2]) -> Chart {
+    let mut plot = Plot::new(
+        (Scale::linear(0.0, 1.0), "false alarm rate: share of normal samples"),
+        (Scale::linear(0.0, 1.0), "recall: share of abnormal samples found"),
+        270.0,
+        0.0,
+    );
+    plot.guide((0.0, 0.0), (1.0, 1.0));
+    let (n, m) = (scores[0].normal.len(), scores[0].abnormal.len());
+    let mut text = format!("ROC curves of two detectors over {n} normal and {m} abnormal samples.");
+    for (i, labelled) in scores.into_iter().enumerate() {
+        let (class, style) = [("s0", ""), ("s1", "dashed")][i];
+        let counts = counts(labelled.normal, labelled.abnormal);
+        let line: Vec<_> = counts.iter().map(|c| (share(c.normal, n), share(c.abnormal, m))).collect();
+        plot.line(class, style, &line);
+        plot.key(Sign::Line(style), class, &format!("{}: AUROC {}", names[i], areas[i]));
+        text.push_str(&format!(" {}: AUROC {}.", names[i], areas[i]));
+    }
+    plot.key(Sign::Line("guide"), "", "chance");
+    let note = "The nearer to the upper left corner, the better; both saw the same samples.";
+    plot.finish("roc-pair", "ROC curves of two runs", text, note)
+}
+
 /// The precision-recall curve with the prevalence, which is the precision of chance, and the operating point.
 ///
 /// Drawn in steps, as average precision sums it; `area` is the text of the average precision with its interval.

@@ -21,7 +21,7 @@ mod weighting;
 
 use maud::{Markup, PreEscaped, html};
 
-pub use curves::{Labelled, OperatingPoint, precision_recall, roc};
+pub use curves::{Labelled, OperatingPoint, precision_recall, roc, roc_pair};
 pub use histogram::{Threshold, part_histogram, score_histogram};
 pub use promise::promise;
 pub use rates::wilson_95;

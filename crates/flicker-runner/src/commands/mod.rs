@@ -1,9 +1,19 @@
-//! What programs do with a run folder, for any family: score new samples, evaluate again, report again.
+//! What programs do with a run folder, for any family: score new samples, evaluate, verify, report, look for drift, and compare two runs.
 
+mod compare;
+mod drift;
 mod evaluate;
+mod maps;
 mod report;
+mod rescore;
 mod score;
+mod threshold;
+mod verify;
 
+pub use compare::{CompareArgs, compare};
+pub use drift::{DriftArgs, drift};
 pub use evaluate::{EvaluateArgs, evaluate};
 pub use report::{ReportArgs, report};
 pub use score::{ScoreArgs, score};
+pub use threshold::ThresholdArgs;
+pub use verify::{VerifyArgs, verify};

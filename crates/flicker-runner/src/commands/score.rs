@@ -1,5 +1,8 @@
 //! Scores of new samples by the model of a run folder, with p-values and decisions by its saved threshold.
 
+use super::maps::MapsFolder;
+use super::rescore;
+use super::threshold::ThresholdArgs;
 use crate::Failure;
 use crate::args::Common;
 use crate::device::device;
@@ -7,10 +10,11 @@ use crate::evaluate::{decision, threshold_in_words};
 use crate::family::AnyFamily;
 use crate::opened::Opened;
 use crate::say;
-use crate::scoring::{Scored, Scorer};
-use crate::signals::Signals;
+use crate::scoring::Scored;
 use crate::unseen::{Unseen, Which};
+use candle_core::Tensor;
 use flicker_core::calibration::{Calibration, Decision};
+use flicker_core::data::Prepare;
 use flicker_core::file::write_whole;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -35,9 +39,13 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "FILE", required_if_eq("json", "true"))]
     pub out: Option<PathBuf>,
 
-    /// Another threshold from the run's validation scores: the share of normal samples that may be flagged
-    #[arg(long, value_name = "RATE")]
-    pub false_alarm_rate: Option<f64>,
+    /// A new folder for the anomaly maps of images: each as numbers (npy) and as a picture over its image (PNG)
+    #[arg(long, value_name = "DIR")]
+    pub maps: Option<PathBuf>,
+
+    /// What decides.
+    #[command(flatten)]
+    pub decide: ThresholdArgs,
 
     /// What all commands share.
     #[command(flatten)]
@@ -49,46 +57,39 @@ pub struct ScoreArgs {
 /// # Errors
 /// If the run folder is not whole, the samples are not there or of another shape, or the scores cannot be written.
 pub fn score(families: &[&AnyFamily], args: &ScoreArgs) -> Result<(), Failure> {
+    args.decide.check()?;
     let run = Opened::read(families, &args.run, &device(&args.common.device)?)?;
-    let calibration = calibration(&run, args.false_alarm_rate)?;
+    run.calibration()?; // a damaged threshold is told before any work
     if let Some(out) = &args.out {
         expect_free(out, &args.run)?;
     }
     let unseen = Unseen::read(&run, args.samples.as_deref(), args.part, &args.common.root())?;
-    if !args.common.quiet {
-        say(&format!("model: {}, seed {}: {}", run.experiment.model, run.seed, run.experiment.title));
-        say(&format!("data: {} samples from {}, each a {}", unseen.source.len(), unseen.origin, run.shape));
-        unseen.notes.iter().for_each(|note| say(note));
-    }
-    let (rng, signals) = (run.scoring_rng(), Signals::listen()?);
-    let device = run.model.weights().device();
-    let scorer =
-        Scorer { model: run.model.as_ref(), device, rng: &rng, signals: &signals, quiet: args.common.quiet };
-    let bar = scorer.bar(unseen.source.len());
-    let scored = scorer
-        .score(&unseen.source, &bar, &mut |_, _| Ok(()))
+    let prepare = run.experiment.data.prepare.unwrap_or(Prepare::KEEP);
+    let mut maps =
+        args.maps.as_deref().map(|dir| MapsFolder::new(dir, &unseen.source, prepare)).transpose()?;
+    rescore::announce(&run, &unseen, &args.common);
+    let mut see_map = |indices: &[usize], map: &Tensor| match &mut maps {
+        Some(maps) => maps.add(indices, map),
+        None => Ok(()),
+    };
+    let scored = rescore::score(&run, &unseen.source, &args.common, &mut see_map)
         .map_err(|failure| failure.hinting("nothing was written"))?;
-    bar.finish_and_clear();
+    let calibration = args.decide.calibration(&run, &unseen, &scored.total)?;
     let decisions = calibration.decide(&scored.total)?;
     let text = table(&unseen, &scored, &decisions)?;
     match &args.out {
         Some(out) => write_whole(out, &text)?,
         None => crate::print(&String::from_utf8_lossy(&text)),
     }
+    if let Some(maps) = maps {
+        let n = maps.finish()?;
+        if !args.common.quiet {
+            let dir = args.maps.as_deref().unwrap_or(Path::new("")).display();
+            say(&format!("{n} maps are in {dir}"));
+        }
+    }
     summarise(args, &calibration, &decisions);
     Ok(())
-}
-
-/// The run's threshold, or the one of another promise from the same validation scores.
-fn calibration(run: &Opened, rate: Option<f64>) -> Result<Calibration, Failure> {
-    let saved = run.calibration()?;
-    match rate {
-        Some(rate) if !(rate > 0.0 && rate < 1.0) => {
-            Err(Failure::usage(format!("--false-alarm-rate {rate}: expected a number between 0 and 1")))
-        }
-        Some(rate) => Ok(Calibration::conformal(saved.normals(), rate)?),
-        None => Ok(saved),
-    }
 }
 
 /// Refuses, before any work, a place where nothing can be written, or that belongs to the run.
