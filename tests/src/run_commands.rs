@@ -93,6 +93,13 @@ fn two_runs_are_compared_sample_by_sample() {
     assert!((same["metrics"][0]["a"].as_f64().expect("a") - auroc("r")).abs() < 1e-12);
     let table = flicker(dir.path(), &["compare", "r", "o"]);
     assert!(table.contains("AUROC") && table.contains("(DeLong, paired)"), "{table}");
+    // Samples of one id are the same only where the data are.
+    let path = dir.path().join("o/data.json");
+    let facts = fs::read_to_string(&path).expect("data.json");
+    let mut facts: serde_json::Value = serde_json::from_str(&facts).expect("JSON");
+    facts["files"][0]["sha256"] = "0".repeat(64).into();
+    fs::write(&path, facts.to_string()).expect("written");
+    check(dir.path(), &["compare", "r", "o"], 1, "r and o: they read other data, ");
     check(dir.path(), &["compare", "r", "absent"], 2, "absent: expected a run folder, found none");
 }
 

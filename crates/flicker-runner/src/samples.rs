@@ -111,12 +111,16 @@ pub(crate) struct DataFacts {
 }
 
 impl DataFacts {
+    /// Whether the files are the same, wherever they lie.
+    pub(crate) fn same_files(&self, other: &Self) -> bool {
+        let contents = |facts: &Self| facts.files.iter().map(|file| file.sha256.clone()).collect::<Vec<_>>();
+        contents(self) == contents(other)
+    }
+
     /// Refuses data that are not those of the run that these facts are of, wherever they lie.
     pub(crate) fn expect_same(&self, now: &Self) -> Result<(), Failure> {
-        let contents =
-            |facts: &Self| -> Vec<String> { facts.files.iter().map(|file| file.sha256.clone()).collect() };
         let sets = |facts: &Self| [facts.n_train, facts.n_validation, facts.n_test, facts.n_abnormal];
-        if contents(self) != contents(now) {
+        if !self.same_files(now) {
             let problem = format!("the run read {}, now there is {}", self.origin, now.origin);
             return Err(Failure::Failed(format!("{}: other data than the run's: {problem}", self.name)));
         }

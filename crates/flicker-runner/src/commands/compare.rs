@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::charts::{Labelled, roc_pair};
 use crate::folder::Folder;
 use crate::opened::run_folder;
+use crate::samples::DataFacts;
 use flicker_core::calibration::Calibration;
 use flicker_core::file::write_whole;
 use flicker_core::metrics::{
@@ -57,6 +58,11 @@ pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
     }
     let runs = [Tested::read(&args.a)?, Tested::read(&args.b)?];
     let names = [&args.a, &args.b].map(|path| path.display().to_string());
+    if !runs[0].facts.same_files(&runs[1].facts) {
+        let [a, b] = runs.each_ref().map(|run| &run.facts.origin);
+        let problem = format!("they read other data, {a} and {b}, so samples of one id are not the same");
+        return Err(Failure::Failed(format!("{} and {}: {problem}", names[0], names[1])));
+    }
     let common = Common::of(&runs, &names)?;
     let thresholds = runs.each_ref().map(|run| run.calibration.threshold_or_infinity());
     let (rows, of_auroc) = rows(&common, thresholds)?;
@@ -154,6 +160,7 @@ struct One {
 struct Tested {
     samples: BTreeMap<(String, String), One>,
     calibration: Calibration,
+    facts: DataFacts,
 }
 
 impl Tested {
@@ -191,7 +198,8 @@ impl Tested {
                 return Err(wrong(format!("{name} is there twice")));
             }
         }
-        Ok(Self { samples, calibration: folder.read_json("calibration.json")? })
+        let (calibration, facts) = (folder.read_json("calibration.json")?, folder.read_json("data.json")?);
+        Ok(Self { samples, calibration, facts })
     }
 }
 
