@@ -5,8 +5,8 @@ use crate::conformance::{Case, check, check_one_pass, interrupted_after};
 use crate::parity::{check_close, fixture};
 use candle_core::{DType, Device, Tensor};
 use classic::{
-    Components, Config, Distance, Encoder, Gamma, IsolationForest, Knn, LatentKmeans, Lof, OneClassSvm, Pca,
-    Scale,
+    Components, Config, Distance, Encoder, Gamma, IsolationForest, Knn, LatentKmeans, Lof, Mahalanobis,
+    OneClassSvm, Pca, Scale, Shrinkage, ShrinkageRule,
 };
 use flicker_core::data::Samples;
 use flicker_core::run::{Quiet, Run};
@@ -32,6 +32,12 @@ fn forest(trees: usize, samples: usize) -> Config {
 fn kmeans(encoder: Encoder) -> Config {
     Config::LatentKmeans(LatentKmeans { clusters: 3, starts: 5, rounds: 100, encoder })
 }
+
+fn mahalanobis(shrinkage: Shrinkage, encoder: Encoder) -> Config {
+    Config::Mahalanobis(Mahalanobis { shrinkage, encoder })
+}
+
+const LEDOIT_WOLF: Shrinkage = Shrinkage::Rule(ShrinkageRule::LedoitWolf);
 
 fn conforms(config: &Config, seeded: bool) -> Result<()> {
     for shape in [SampleShape::from((2, 4, 4)), SampleShape::from(9)] {
@@ -73,7 +79,16 @@ fn latent_kmeans_conforms() -> Result<()> {
     let case = Case { config: kmeans(encoder), shape: 9.into(), falling: "reconstruction" };
     check(&case)?;
     interrupted_after(&case, 48 + 2)?; // between two starts of k-means
-    conforms(&kmeans(Encoder::Pca { components: 2 }), false)
+    conforms(&kmeans(Encoder::Pca { components: 2 }), false)?;
+    conforms(&kmeans(Encoder::Identity {}), false)
+}
+
+#[test]
+fn mahalanobis_conforms() -> Result<()> {
+    conforms(&mahalanobis(LEDOIT_WOLF, Encoder::Identity {}), false)?;
+    conforms(&mahalanobis(Shrinkage::Value(0.0), Encoder::Pca { components: 3 }), false)?;
+    let encoder = Encoder::Autoencoder { widths: vec![8, 3], epochs: 6, batch: 4, learning_rate: 1e-2 };
+    check(&Case { config: mahalanobis(LEDOIT_WOLF, encoder), shape: 9.into(), falling: "reconstruction" })
 }
 
 /// A model that is fitted on the fixture's table.
@@ -124,6 +139,31 @@ fn neighbours_are_scikit_learns() -> Result<()> {
 #[test]
 fn clusters_are_scikit_learns() -> Result<()> {
     check_scores("kmeans", &kmeans(Encoder::Pca { components: 2 }), 1e-5)
+}
+
+#[test]
+fn mahalanobis_distances_are_scikit_learns() -> Result<()> {
+    check_scores("mahalanobis.empirical", &mahalanobis(Shrinkage::Value(0.0), Encoder::Identity {}), 1e-5)?;
+    let shrunk = mahalanobis(LEDOIT_WOLF, Encoder::Identity {});
+    check_scores("mahalanobis.ledoit_wolf", &shrunk, 1e-5)?;
+    check_scores("mahalanobis.latent", &mahalanobis(LEDOIT_WOLF, Encoder::Pca { components: 2 }), 1e-5)?;
+    let fixture = sklearn()?;
+    let shrinkage = fitted(&shrunk, &fixture)?.weights().fitted("shrinkage")?;
+    check_close("shrinkage", &shrinkage, fixture.require("mahalanobis.shrinkage")?, 1e-5)
+}
+
+/// A column that repeats another leaves the covariance without an inverse; its difference has no part in the distance.
+#[test]
+fn directions_without_variance_have_no_part() -> Result<()> {
+    let mut fixture = sklearn()?;
+    for name in ["train", "test"] {
+        let rows = fixture.require(name)?.clone();
+        fixture.put(name, Tensor::cat(&[&rows, &rows.narrow(1, 0, 1)?], 1)?);
+    }
+    let model = fitted(&mahalanobis(Shrinkage::Value(0.0), Encoder::Identity {}), &fixture)?;
+    assert_eq!(model.weights().fitted("whitening")?.dims(), [6, 7]);
+    let expected = fixture.require("mahalanobis.singular")?;
+    check_close("singular", &scores(&model, &fixture)?, expected, 1e-5)
 }
 
 #[test]

@@ -7,12 +7,15 @@ answered by one JSON object. Nothing is tuned but the number of threads: memory 
 """
 
 import argparse
+import copy
 import json
+import math
 import platform
 import statistics
 import sys
 import time
 from contextlib import nullcontext
+from functools import partial
 
 import threadpoolctl
 import torch
@@ -271,6 +274,269 @@ def unet(batch, size, base):
     return step
 
 
+# Whole families, on the numbers of the Rust program.
+
+
+def quadratic(*dims):
+    i = torch.arange(torch.Size(dims).numel())
+    return ((i * i * 7919 % 1_000_003).double() / 1_000_003 - 0.5).float().reshape(dims)
+
+
+@torch.no_grad()
+def filled(network):
+    for name, p in network.named_parameters():
+        n = quadratic(*p.shape)
+        if p.dim() > 1:
+            p.copy_(n * math.sqrt(24 / p[0].numel()))
+        else:
+            p.copy_(n * 0.2 + (1 if name.endswith("weight") else 0))
+    return network
+
+
+def looked_through(*networks):
+    return [filled(network).eval().requires_grad_(False) for network in networks]
+
+
+def pictures(batch, size):
+    return quadratic(batch, 1, size, size) * 2
+
+
+def search(batch, steps):
+    """AnoGAN's search with the networks, weights of the losses and first rate of Zenati et al."""
+    up, down = partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1), partial(nn.Conv2d, kernel_size=4, stride=2, padding=1)
+    dense = [nn.Linear(200, 1024), nn.BatchNorm1d(1024), nn.ReLU(True), nn.Linear(1024, 6272), nn.BatchNorm1d(6272), nn.ReLU(True)]
+    convolutional = [nn.Unflatten(1, (128, 7, 7)), up(128, 64), nn.BatchNorm2d(64), nn.ReLU(True), up(64, 1), nn.Tanh()]
+    features = [down(1, 64), nn.LeakyReLU(0.1, True), down(64, 64), nn.BatchNorm2d(64), nn.LeakyReLU(0.1, True), nn.Flatten()]
+    features += [nn.Linear(3136, 1024), nn.BatchNorm1d(1024), nn.LeakyReLU(0.1, True)]
+    generator, features = looked_through(nn.Sequential(*dense, *convolutional), nn.Sequential(*features))
+    x, start = pictures(batch, 28), quadratic(batch, 200) * 4
+
+    def step():
+        wanted, z = features(x), start.clone().requires_grad_()
+        adam = torch.optim.Adam([z], lr=1e-2)
+        for _ in range(steps):
+            adam.zero_grad()
+            fake = generator(z)
+            loss = 0.9 * (fake - x).abs().sum() + 0.1 * (features(fake) - wanted).abs().sum()
+            loss.backward()
+            adam.step()
+        return z
+
+    return step
+
+
+def score_ganomaly(batch):
+    encoder, decoder, second = looked_through(Encoder(100), Generator(), Encoder(100))
+    x = pictures(batch, 32)
+
+    @torch.inference_mode()
+    def step():
+        z = encoder(x)[0]
+        fake = decoder(z)
+        total = ((second(fake)[0] - z) ** 2).flatten(1).mean(1)
+        residual = (x - fake).abs()
+        _part, _map = residual.flatten(1).mean(1), residual.mean(1, keepdim=True)
+        return total
+
+    return step
+
+
+def dense_fanogan(width):
+    """Generator, features of the critic, encoder for 28×28."""
+    layers, leaky = [nn.Linear(100, width), nn.LeakyReLU(0.2, True)], partial(nn.LeakyReLU, 0.2, True)
+    for n in (width, 2 * width, 4 * width):
+        layers += [nn.Linear(n, 2 * n), nn.BatchNorm1d(2 * n, 0.8), leaky()]
+    layers += [nn.Linear(8 * width, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))]
+    trunk = lambda: [nn.Flatten(), nn.Linear(784, 4 * width), leaky(), nn.Linear(4 * width, 2 * width), leaky()]
+    return nn.Sequential(*layers), nn.Sequential(*trunk()), nn.Sequential(*trunk(), nn.Linear(2 * width, 100), nn.Tanh())
+
+
+class Up(nn.Module):
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.norm1, self.norm2 = nn.BatchNorm2d(n_in), nn.BatchNorm2d(n_out)
+        self.conv1, self.conv2 = nn.Conv2d(n_in, n_out, 3, 1, 1, bias=False), nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False)
+        self.shortcut = nn.Conv2d(n_in, n_out, 1)
+
+    def forward(self, x):
+        y = self.conv1(F.interpolate(F.relu(self.norm1(x)), scale_factor=2))
+        return self.conv2(F.relu(self.norm2(y))) + self.shortcut(F.interpolate(x, scale_factor=2))
+
+
+class Down(nn.Module):
+    def __init__(self, n_in, n_out, norm):
+        super().__init__()
+        self.norm1, self.norm2 = norm(n_in), norm(n_in)
+        self.conv1, self.conv2 = nn.Conv2d(n_in, n_in, 3, 1, 1, bias=False), nn.Conv2d(n_in, n_out, 3, 1, 1, bias=False)
+        self.shortcut = nn.Conv2d(n_in, n_out, 1)
+
+    def forward(self, x):
+        y = F.avg_pool2d(self.conv2(F.relu(self.norm2(self.conv1(F.relu(self.norm1(x)))))), 2)
+        return y + self.shortcut(F.avg_pool2d(x, 2))
+
+
+def residual_fanogan(n):
+    """The same for 64×64, as published. The critic's layer norm is over channels and pixels."""
+    up = [nn.Linear(128, 16 * 8 * n), nn.Unflatten(1, (8 * n, 4, 4))]
+    up += [Up(8 * n, 8 * n), Up(8 * n, 4 * n), Up(4 * n, 2 * n), Up(2 * n, n)]
+    up += [nn.BatchNorm2d(n), nn.ReLU(True), nn.Conv2d(n, 1, 3, 1, 1), nn.Tanh()]
+
+    def trunk(norm):
+        widths = [n, 2 * n, 4 * n, 8 * n, 8 * n]
+        downs = [Down(n_in, n_out, norm) for n_in, n_out in zip(widths, widths[1:])]
+        return [nn.Conv2d(1, n, 3, 1, 1), *downs, nn.Flatten()]
+
+    encoder = nn.Sequential(*trunk(nn.BatchNorm2d), nn.Linear(16 * 8 * n, 128), nn.Tanh())
+    return nn.Sequential(*up), nn.Sequential(*trunk(partial(nn.GroupNorm, 1))), encoder
+
+
+def score_fanogan(networks, batch, size):
+    generator, features, encoder = looked_through(*networks)
+    x = pictures(batch, size)
+
+    @torch.inference_mode()
+    def step():
+        z = encoder(x)
+        fake = generator(z)
+        image, feature = (fake - x) ** 2, (features(fake) - features(x)) ** 2
+        _latent, _map = ((encoder(fake) - z) ** 2).mean(1), (x - fake).abs().mean(1, keepdim=True)
+        return image.flatten(1).mean(1) + feature.mean(1)
+
+    return step
+
+
+class DiffusionBlock(nn.Module):
+    def __init__(self, n_in, n_out, groups, embedded, size="kept"):
+        super().__init__()
+        self.norm1, self.conv1, self.time = nn.GroupNorm(groups, n_in), conv3(n_in, n_out), nn.Linear(embedded, n_out)
+        self.norm2, self.conv2 = nn.GroupNorm(groups, n_out), conv3(n_out, n_out)
+        self.skip = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
+        self.size = {"kept": nn.Identity(), "half": nn.AvgPool2d(2), "double": nn.Upsample(scale_factor=2)}[size]
+
+    def forward(self, x, time):
+        h = self.conv1(self.size(F.silu(self.norm1(x)))) + self.time(time)[:, :, None, None]
+        return self.skip(self.size(x)) + self.conv2(F.silu(self.norm2(h)))
+
+
+class DiffusionAttention(nn.Module):
+    def __init__(self, channels, groups, heads):
+        super().__init__()
+        self.norm, self.heads = nn.GroupNorm(groups, channels), heads
+        self.project, self.out = nn.Conv2d(channels, 3 * channels, 1), nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x, _):
+        b, c, h, w = x.shape
+        qkv = self.project(self.norm(x)).reshape(b, self.heads, 3, c // self.heads, h * w).transpose(3, 4)
+        return x + self.out(F.scaled_dot_product_attention(*qkv.unbind(2)).transpose(2, 3).reshape(x.shape))
+
+
+class DiffusionNet(nn.Module):
+    """AnoDDPM's U-Net, which is that of guided diffusion."""
+
+    def __init__(self, size, base, multipliers, blocks, attends, heads, groups):
+        super().__init__()
+        block = partial(DiffusionBlock, groups=groups, embedded=4 * base)
+
+        def stage(n_in, n_out, level):
+            attention = [DiffusionAttention(n_out, groups, heads)] if size >> level in attends else []
+            return nn.ModuleList([block(n_in, n_out), *attention])
+
+        self.base, now = base, base * multipliers[0]
+        self.time1, self.time2 = nn.Linear(base, 4 * base), nn.Linear(4 * base, 4 * base)
+        self.stem, skips, self.down, self.up = conv3(1, now), [now], nn.ModuleList(), nn.ModuleList()
+        for level, m in enumerate(multipliers):
+            for _ in range(blocks):
+                self.down.append(stage(now, base * m, level))
+                now = base * m
+                skips.append(now)
+            if level + 1 < len(multipliers):
+                self.down.append(nn.ModuleList([block(now, now, size="half")]))
+                skips.append(now)
+        self.middle = nn.ModuleList([block(now, now), DiffusionAttention(now, groups, heads), block(now, now)])
+        for level, m in reversed(list(enumerate(multipliers))):
+            for i in range(blocks + 1):
+                layers = stage(now + skips.pop(), base * m, level)
+                now = base * m
+                if level and i == blocks:
+                    layers.append(block(now, now, size="double"))
+                self.up.append(layers)
+        self.norm, self.last = nn.GroupNorm(groups, now), conv3(now, 1)
+
+    def forward(self, x, t):
+        half = self.base // 2
+        angles = t[:, None].float() * torch.exp(-math.log(10000) * torch.arange(half, device=x.device) / half)
+        time = F.silu(self.time2(F.silu(self.time1(torch.cat([angles.sin(), angles.cos()], -1)))))
+        x = self.stem(x)
+        skips = [x]
+        for stage in self.down:
+            for layer in stage:
+                x = layer(x, time)
+            skips.append(x)
+        for layer in self.middle:
+            x = layer(x, time)
+        for stage in self.up:
+            x = torch.cat([x, skips.pop()], 1)
+            for layer in stage:
+                x = layer(x, time)
+        return self.last(F.silu(self.norm(x)))
+
+
+def small_diffusion():
+    return DiffusionNet(32, 16, (1, 2, 2), 1, (8, 7), 2, 8)
+
+
+def quarter_diffusion():
+    return DiffusionNet(64, 32, (1, 2, 3, 4), 2, (32, 16, 8), 2, 8)
+
+
+BETAS = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
+BARS = (1 - BETAS).cumprod(0)
+
+
+def denoising(network, batch, size, rate, decay):
+    """A training step: AdamW, clipped gradient, a moving average of every weight."""
+    filled(network)
+    average, adam = copy.deepcopy(network), torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0)
+    x, noise = pictures(batch, size), quadratic(batch, 1, size, size).flip(3) * math.sqrt(12)
+    t = 37 * torch.arange(batch) % 250
+    image, rest = (share.float().to(x.device)[t, None, None, None] for share in (BARS.sqrt(), (1 - BARS).sqrt()))
+
+    def step():
+        adam.zero_grad()
+        loss = ((network(image * x + rest * noise, t) - noise) ** 2).flatten(1).mean(1).mean()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        adam.step()
+        with torch.no_grad():
+            for mean, p in zip(average.parameters(), network.parameters()):
+                mean.mul_(decay).add_(p, alpha=1 - decay)
+        return loss
+
+    return step
+
+
+def partial_diffusion(network, batch, size, every=25):
+    """To step 250 and back, so many steps at once, with the large fixed variance."""
+    looked_through(network)
+    x, bars = pictures(batch, size), BARS.tolist()
+
+    @torch.inference_mode()
+    def step():
+        y, t = math.sqrt(bars[249]) * x + math.sqrt(1 - bars[249]) * torch.randn_like(x), 249
+        while t >= 0:
+            bar, before = bars[t], bars[t - every] if t >= every else 1.0
+            found = network(y, torch.full((batch,), t, device=x.device))
+            image = ((y - math.sqrt(1 - bar) * found) / math.sqrt(bar)).clamp(-1, 1)
+            beta = 1 - bar / before
+            y = image * (beta * math.sqrt(before) / (1 - bar)) + y * ((1 - before) * math.sqrt(1 - beta) / (1 - bar))
+            if t >= every:
+                y = y + math.sqrt(beta) * torch.randn_like(y)
+            t -= every
+        return y
+
+    return step
+
+
 # Classical detectors, by scikit-learn.
 
 
@@ -422,6 +688,17 @@ WORKLOADS = {
     "latent": latent,
     "inf1": lambda: inference(1),
     "inf256": lambda: inference(256),
+    "search1": lambda: search(1, 50),
+    "search65": lambda: search(65, 10),
+    "score-ganomaly1": lambda: score_ganomaly(1),
+    "score-ganomaly256": lambda: score_ganomaly(256),
+    "score-fanogan1": lambda: score_fanogan(dense_fanogan(128), 1, 28),
+    "score-fanogan256": lambda: score_fanogan(dense_fanogan(128), 256, 28),
+    "score-fanogan64px": lambda: score_fanogan(residual_fanogan(64), 4, 64),
+    "anoddpm32": lambda: denoising(small_diffusion(), 32, 32, 1e-3, 0.99),
+    "anoddpm64": lambda: denoising(quarter_diffusion(), 4, 64, 1e-4, 0.9999),
+    "diffusion32": lambda: partial_diffusion(small_diffusion(), 4, 32),
+    "diffusion64": lambda: partial_diffusion(quarter_diffusion(), 2, 64),
     "pca100k": pca,
     "knn100k": knn,
     "forest100k": forest,

@@ -7,6 +7,7 @@
 
 mod classical;
 mod dense;
+mod families;
 mod flops;
 mod gan;
 mod ops;
@@ -49,12 +50,29 @@ pub const NETWORKS: [&str; 10] =
 /// Names of the classical detectors' workloads, whose twins are scikit-learn's. They are of the CPU alone.
 pub const CLASSICAL: [&str; 3] = ["pca100k", "knn100k", "forest100k"];
 
+/// Names of the workloads of whole families, on the numbers of the twins.
+pub const FAMILIES: [&str; 11] = [
+    "search1",
+    "search65",
+    "score-ganomaly1",
+    "score-ganomaly256",
+    "score-fanogan1",
+    "score-fanogan256",
+    "score-fanogan64px",
+    "anoddpm32",
+    "anoddpm64",
+    "diffusion32",
+    "diffusion64",
+];
+
 /// The workload that only a graphics card can do in a reasonable time.
 pub const LARGE: &str = "unet256";
 
-/// Every name that [`workload`] knows but [`LARGE`]: [`NETWORKS`], [`CLASSICAL`], then the operators, which start with `op:`.
+/// Every name that [`workload`] knows but [`LARGE`]: [`NETWORKS`], [`FAMILIES`], [`CLASSICAL`], then the operators, which start
+/// with `op:`.
 pub fn names() -> Vec<String> {
-    NETWORKS.iter().chain(&CLASSICAL).map(ToString::to_string).chain(ops::names()).collect()
+    let whole = NETWORKS.iter().chain(&FAMILIES).chain(&CLASSICAL);
+    whole.map(ToString::to_string).chain(ops::names()).collect()
 }
 
 /// Sets the workload of this name up on `device`.
@@ -69,6 +87,15 @@ pub fn names() -> Vec<String> {
 /// | `unet256` | the same, base 128, 256×256, 8 images |
 /// | `latent` | a step of AnoGAN's search for the latents of 65 images, all weights frozen |
 /// | `inf1`, `inf256` | a forward pass of encoder and decoder, 1 and 256 images |
+/// | `search65` | 10 of the 500 steps of AnoGAN's search (Zenati et al.'s networks and rates, 28×28) for 65 images at once |
+/// | `search1` | 50 of the 500 steps for one image, as the references search: one by one |
+/// | `score-ganomaly1`, `score-ganomaly256` | the scores of 1 and 256 images of 32×32, GANomaly as published |
+/// | `score-fanogan1`, `score-fanogan256` | the scores of 1 and 256 images of 28×28, f-AnoGAN's dense networks |
+/// | `score-fanogan64px` | the scores of 4 images of 64×64, f-AnoGAN's residual networks as published |
+/// | `anoddpm32` | a training step of the AnoDDPM family's default, 32×32, 32 images |
+/// | `anoddpm64` | a training step of its published network for 64×64 at a quarter of the channels, 4 images |
+/// | `diffusion32` | 4 images of 32×32 to step 250 and back by every 25th step, the default of `anoddpm32`, Gaussian noise; as published all 250 steps are taken, which takes 25 times as long |
+/// | `diffusion64` | the same for 2 images of 64×64 with the network of `anoddpm64` |
 /// | `pca100k` | 16 principal components of 100,000 rows of 32, and the scores of all |
 /// | `knn100k` | the fifth nearest of the same rows for 5,000 of them |
 /// | `forest100k` | an isolation forest of the same rows (100 trees of 256), and the scores of all |
@@ -85,6 +112,17 @@ pub fn workload(name: &str, device: &Device) -> Result<Workload> {
         "ganomaly" => gan::ganomaly(device),
         "unet" => unet::training(unet::Dims { batch: 16, size: 32, base: 32 }, device),
         LARGE => unet::training(unet::Dims { batch: 8, size: 256, base: 128 }, device),
+        "search1" => families::search(1, 50, device),
+        "search65" => families::search(65, 10, device),
+        "score-ganomaly1" => families::ganomaly(1, device),
+        "score-ganomaly256" => families::ganomaly(256, device),
+        "score-fanogan1" => families::fanogan(1, device),
+        "score-fanogan256" => families::fanogan(256, device),
+        "score-fanogan64px" => families::fanogan_residual(4, device),
+        "anoddpm32" => families::denoising(&families::small_diffusion(), 32, device),
+        "anoddpm64" => families::denoising(&families::quarter_diffusion(), 64, device),
+        "diffusion32" => families::partial_diffusion(&families::small_diffusion(), 4, 32, device),
+        "diffusion64" => families::partial_diffusion(&families::quarter_diffusion(), 2, 64, device),
         "pca100k" => classical::pca(),
         "knn100k" => classical::knn(),
         "forest100k" => classical::forest(),

@@ -1,7 +1,8 @@
-//! Every workload of whole networks computes something finite, and the trained ones learn.
+//! Every workload of whole networks computes something finite, and the trained ones learn; those of whole families give what their
+//! twins in PyTorch give.
 
 use candle_core::Device;
-use flicker_bench::{NETWORKS, workload};
+use flicker_bench::{FAMILIES, NETWORKS, workload};
 use flicker_core::Result;
 
 /// Sizes of what the first `n` steps of a workload give, as a session tells them.
@@ -21,6 +22,31 @@ fn losses_are_finite_and_fall() -> Result<()> {
         let most = if name == "latent" { 0.9999 } else { 0.98 };
         let best = losses.iter().copied().fold(f32::INFINITY, f32::min);
         assert!(inference || best < most * losses[0], "{name}: {losses:?}");
+    }
+    Ok(())
+}
+
+/// What each twin gives (peer/peer.py) in its step of this number, and by how much ours may differ from it: rounding, which a
+/// search and a training magnify; more where noise is drawn apart.
+const OF_TWINS: [(&str, usize, f32, f32); FAMILIES.len()] = [
+    ("search1", 1, 1.007_462_6, 1e-4),
+    ("search65", 1, 0.998_597_26, 1e-4),
+    ("score-ganomaly1", 1, 0.334_487_53, 1e-4),
+    ("score-ganomaly256", 1, 0.287_952_04, 1e-4),
+    ("score-fanogan1", 1, 1.547_173_4, 1e-4),
+    ("score-fanogan256", 1, 1.819_337_1, 1e-4),
+    ("score-fanogan64px", 1, 32.497_002, 1e-4),
+    ("anoddpm32", 3, 1.133_348_5, 1e-4),
+    ("anoddpm64", 3, 1.064_684, 1e-4),
+    ("diffusion32", 1, 0.716_180_56, 0.05),
+    ("diffusion64", 1, 0.660_447_8, 0.05),
+];
+
+#[test]
+fn families_do_the_same_as_their_twins() -> Result<()> {
+    for (name, step, expected, tolerance) in OF_TWINS {
+        let value = values(name, step)?[step - 1];
+        assert!((value / expected - 1.0).abs() < tolerance, "{name}: {value}, expected {expected}");
     }
     Ok(())
 }

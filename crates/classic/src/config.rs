@@ -21,6 +21,8 @@ pub enum Config {
     Lof(Lof),
     /// Clusters of an encoder's latents.
     LatentKmeans(LatentKmeans),
+    /// Mahalanobis distance.
+    Mahalanobis(Mahalanobis),
 }
 
 /// Principal components.
@@ -123,10 +125,40 @@ pub struct LatentKmeans {
     pub encoder: Encoder,
 }
 
+/// Mahalanobis distance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mahalanobis {
+    /// How far the covariance is drawn towards a multiple of the identity.
+    pub shrinkage: Shrinkage,
+    /// What makes latents of samples.
+    pub encoder: Encoder,
+}
+
+/// δ: the covariance becomes (1 - δ) Σ + δ (tr Σ / F) I.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number from 0 to 1 or \"ledoit_wolf\"")]
+pub enum Shrinkage {
+    /// δ itself. With 0, directions in which the training samples do not vary have no part in the distance.
+    Value(f64),
+    /// By a rule.
+    Rule(ShrinkageRule),
+}
+
+/// The one rule for δ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShrinkageRule {
+    /// That which is expected to come nearest to the true covariance (Ledoit and Wolf, 2004).
+    LedoitWolf,
+}
+
 /// What makes latents of samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Encoder {
+    /// The samples are their own latents.
+    Identity {},
     /// Coordinates along the first principal components.
     Pca {
         /// How many.
@@ -169,6 +201,7 @@ impl Config {
             }
             Self::OneClassSvm(svm) => svm.check(),
             Self::LatentKmeans(kmeans) => kmeans.check(features),
+            Self::Mahalanobis(mahalanobis) => mahalanobis.check(features),
         }
     }
 }
@@ -191,9 +224,46 @@ impl LatentKmeans {
         at_least_1("clusters", self.clusters)?;
         at_least_1("starts", self.starts)?;
         at_least_1("rounds", self.rounds)?;
-        match &self.encoder {
-            Encoder::Pca { components: k } => components("encoder.components", *k, features),
-            Encoder::Autoencoder { widths, epochs, batch, .. } => {
+        self.encoder.check(features)
+    }
+}
+
+impl Mahalanobis {
+    /// Latents whose covariance has eigenvectors in some seconds.
+    const WIDEST: usize = 2048;
+
+    fn check(&self, features: usize) -> Result<()> {
+        if let Shrinkage::Value(share) = self.shrinkage {
+            let fits = (0.0..=1.0).contains(&share);
+            let problem = || format!("must lie between 0 and 1 or be \"ledoit_wolf\", is {share}");
+            require(fits, "shrinkage", problem)?;
+        }
+        self.encoder.check(features)?;
+        let width = self.encoder.width(features);
+        require(width <= Self::WIDEST, "encoder", || {
+            format!(
+                "a covariance of {width} features is too dear, an encoder must leave at most {}",
+                Self::WIDEST
+            )
+        })
+    }
+}
+
+impl Encoder {
+    /// How many numbers a latent has.
+    fn width(&self, features: usize) -> usize {
+        match self {
+            Self::Identity {} => features,
+            Self::Pca { components } => *components,
+            Self::Autoencoder { widths, .. } => widths.last().copied().unwrap_or(0),
+        }
+    }
+
+    fn check(&self, features: usize) -> Result<()> {
+        match self {
+            Self::Identity {} => Ok(()),
+            Self::Pca { components: k } => components("encoder.components", *k, features),
+            Self::Autoencoder { widths, epochs, batch, .. } => {
                 let fits = !widths.is_empty() && !widths.contains(&0);
                 require(fits, "encoder.widths", || {
                     format!("needs at least one width, each at least 1, is {widths:?}")
@@ -227,7 +297,7 @@ impl flicker_core::Config for Config {
         name: "classic",
         supervision: Supervision::NormalOnly,
         input: "images (as rows of pixels) and tables",
-        source: "Pearson 1901; Ramaswamy et al. 2000; Liu et al. 2008; Schölkopf et al. 2001; Breunig et al. 2000; MacQueen 1967",
+        source: "Pearson 1901; Ramaswamy et al. 2000; Liu et al. 2008; Schölkopf et al. 2001; Breunig et al. 2000; MacQueen 1967; Mahalanobis 1936",
     };
 
     fn build(&self, shape: SampleShape, rng: Rng, device: &Device) -> Result<Classic> {
@@ -259,6 +329,11 @@ mod tests {
             &text.replace("\"scale\"", "0.5"),
             Config::OneClassSvm(OneClassSvm { gamma: Gamma::Value(0.5), ..svm }),
         );
+        let (shrinkage, encoder) = (Shrinkage::Rule(ShrinkageRule::LedoitWolf), Encoder::Identity {});
+        check(
+            "method = \"mahalanobis\"\nshrinkage = \"ledoit_wolf\"\nencoder = { kind = \"identity\" }",
+            Config::Mahalanobis(Mahalanobis { shrinkage, encoder }),
+        );
     }
 
     #[test]
@@ -276,6 +351,9 @@ mod tests {
         check("method = \"isolation_forest\"\ntrees = 9\nsamples = 1", "config.samples`: must be at least 2");
         check("method = \"one_class_svm\"\nnu = 1.0\ngamma = 1.0\ntolerance = 0.1", "config.nu`");
         check("method = \"lof\"\nneighbours = 2\nk = 3", "unknown field `k`");
+        let mahalanobis = "method = \"mahalanobis\"\nencoder = { kind = \"identity\" }\nshrinkage = ";
+        check(&format!("{mahalanobis}1.5"), "config.shrinkage`: must lie between 0 and 1");
+        check(&format!("{mahalanobis}\"oas\""), "expected a number from 0 to 1 or \"ledoit_wolf\"");
         check("method = \"dbscan\"", "unknown variant `dbscan`");
     }
 }

@@ -5,6 +5,7 @@ use crate::isolation_forest::Forest;
 use crate::knn::Neighbours;
 use crate::latent_kmeans::Clusters;
 use crate::lof::OutlierFactor;
+use crate::mahalanobis::Ellipsoid;
 use crate::one_class_svm::Machine;
 use crate::pca::Subspace;
 use crate::rows::Rows;
@@ -33,6 +34,8 @@ pub(crate) struct Scored {
     pub(crate) total: Vec<f32>,
     /// What the method makes of each row, where it has that.
     pub(crate) reconstruction: Option<Vec<f32>>,
+    /// The squared difference to it, where the method has it at hand.
+    pub(crate) residual: Option<Vec<f32>>,
 }
 
 impl Classic {
@@ -47,6 +50,7 @@ impl Classic {
             Config::OneClassSvm(config) => Box::new(Machine::new(config, features, &weights)),
             Config::Lof(config) => Box::new(OutlierFactor::new(config, features, &weights)),
             Config::LatentKmeans(config) => Box::new(Clusters::new(config, features, &weights)?),
+            Config::Mahalanobis(config) => Box::new(Ellipsoid::new(config, features, &weights)?),
         };
         Ok(Self { method, weights, shape })
     }
@@ -78,7 +82,10 @@ impl Detector for Classic {
         let mut scores = Scores::new(scored.total);
         if let Some(values) = scored.reconstruction {
             let x_hat = Tensor::from_vec(values, xs.shape(), xs.device())?;
-            let residual = (xs - &x_hat)?.sqr()?;
+            let residual = match scored.residual {
+                Some(values) => Tensor::from_vec(values, xs.shape(), xs.device())?,
+                None => (xs - &x_hat)?.sqr()?,
+            };
             scores.map = Some(if residual.rank() == 4 { residual.mean_keepdim(1)? } else { residual });
             scores.reconstruction = Some(x_hat);
         }

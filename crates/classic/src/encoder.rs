@@ -1,4 +1,5 @@
-//! What makes latents of samples: principal components, or the encoder of a small dense autoencoder that is trained here.
+//! What makes latents of samples: nothing, principal components, or the encoder of a small dense autoencoder that is trained
+//! here.
 
 use crate::config::{Components, Encoder};
 use crate::pca;
@@ -16,6 +17,7 @@ const PREFIX: &str = "encoder.";
 
 /// An encoder (B, F) to (B, L), and its inverse as far as it has one.
 pub(crate) enum Latents {
+    Own,
     Linear { components: usize },
     Trained(Box<Autoencoder>),
 }
@@ -23,6 +25,7 @@ pub(crate) enum Latents {
 impl Latents {
     pub(crate) fn new(config: &Encoder, features: usize, weights: &Weights) -> Result<Self> {
         match config {
+            Encoder::Identity {} => Ok(Self::Own),
             Encoder::Pca { components } => {
                 pca::declare(weights, PREFIX, features);
                 Ok(Self::Linear { components: *components })
@@ -45,6 +48,7 @@ impl Latents {
 
     pub(crate) fn fit(&self, weights: &Weights, train: &TrainSet, run: &mut Run<'_>) -> Result<()> {
         match self {
+            Self::Own => Ok(()),
             Self::Linear { components } => {
                 pca::fit(weights, PREFIX, Components::Count(*components), train.normal.as_ref(), run)
             }
@@ -60,6 +64,7 @@ impl Latents {
     /// The latents of `rows`.
     pub(crate) fn encode(&self, weights: &Weights, rows: &Rows) -> Result<Rows> {
         Rows::of_tensor(&match self {
+            Self::Own => return Ok(rows.clone()),
             Self::Linear { .. } => {
                 let mean: Vec<f32> = fitted(weights, "encoder.mean")?.to_vec1()?;
                 product(&rows.centred(&mean).tensor()?, &fitted(weights, "encoder.components")?)?
@@ -73,6 +78,7 @@ impl Latents {
     /// What samples with these latents look like.
     pub(crate) fn decode(&self, weights: &Weights, latents: &Rows) -> Result<Rows> {
         match self {
+            Self::Own => Ok(latents.clone()),
             Self::Linear { .. } => {
                 let mean: Vec<f32> = fitted(weights, "encoder.mean")?.to_vec1()?;
                 let mean: Vec<f32> = mean.into_iter().map(|x| -x).collect();

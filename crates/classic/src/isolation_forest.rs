@@ -66,7 +66,7 @@ impl Method for Forest {
         };
         let f = rows.features;
         let sums = rows.values.par_chunks(TOGETHER * f).flat_map_iter(|rows| depths(rows, f));
-        Ok(Scored { total: sums.map(|sum| (-sum / unit).exp2() as f32).collect(), reconstruction: None })
+        Ok(Scored { total: sums.map(|sum| (-sum / unit).exp2() as f32).collect(), ..Scored::default() })
     }
 }
 

@@ -32,7 +32,7 @@ impl Method for Neighbours {
         let index = Index::of(weights)?;
         let neighbours = index.nearest(&index.centred(rows), self.config.neighbours, None)?;
         let total = neighbours.iter().map(|list| score(list, self.config.distance) as f32).collect();
-        Ok(Scored { total, reconstruction: Some(index.means(&neighbours)?) })
+        Ok(Scored { total, reconstruction: Some(index.means(&neighbours)?), residual: None })
     }
 }
 

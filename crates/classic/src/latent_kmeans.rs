@@ -60,6 +60,6 @@ impl Method for Clusters {
         let reconstruction =
             found.iter().flat_map(|&(_, centre)| places.row(centre).iter().copied()).collect();
         let total = found.iter().map(|(distance, _)| *distance as f32).collect();
-        Ok(Scored { total, reconstruction: Some(reconstruction) })
+        Ok(Scored { total, reconstruction: Some(reconstruction), residual: None })
     }
 }

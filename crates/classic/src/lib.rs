@@ -8,6 +8,7 @@
 //! | [`Config::OneClassSvm`] | distance beyond the hyperplane that holds the training set from the origin | Schölkopf et al., 2001 |
 //! | [`Config::Lof`] | density of the neighbours over the sample's own | Breunig et al., 2000 |
 //! | [`Config::LatentKmeans`] | distance to the nearest cluster of an encoder's latents | MacQueen, 1967; Arthur and Vassilvitskii, 2007 |
+//! | [`Config::Mahalanobis`] | distance from the mean in units of the spread along each direction, of samples or of their latents | Mahalanobis, 1936; Ledoit and Wolf, 2004 |
 //!
 //! Images are taken as rows of pixels. All but the encoder's training are fitted in one pass.
 //!
@@ -44,6 +45,7 @@ mod kmeans;
 mod knn;
 mod latent_kmeans;
 mod lof;
+mod mahalanobis;
 mod nearest;
 mod one_class_svm;
 mod pca;
@@ -53,7 +55,7 @@ mod smo;
 mod trees;
 
 pub use config::{
-    Components, Config, Distance, Encoder, Gamma, IsolationForest, Knn, LatentKmeans, Lof, OneClassSvm, Pca,
-    Scale,
+    Components, Config, Distance, Encoder, Gamma, IsolationForest, Knn, LatentKmeans, Lof, Mahalanobis,
+    OneClassSvm, Pca, Scale, Shrinkage, ShrinkageRule,
 };
 pub use detector::Classic;

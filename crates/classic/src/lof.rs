@@ -66,7 +66,7 @@ impl Method for OutlierFactor {
             let around: f64 = list.iter().map(|&(_, i)| f64::from(densities[i as usize])).sum();
             total.push((around / list.len() as f64 / density(&list, &distances)) as f32);
         }
-        Ok(Scored { total, reconstruction: None })
+        Ok(Scored { total, ..Scored::default() })
     }
 }
 

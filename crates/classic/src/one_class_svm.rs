@@ -87,7 +87,7 @@ impl Method for Machine {
             })?;
             total.extend(scores);
         }
-        Ok(Scored { total, reconstruction: None })
+        Ok(Scored { total, ..Scored::default() })
     }
 }
 

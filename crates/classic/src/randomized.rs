@@ -3,7 +3,7 @@
 
 use crate::config::Components;
 use crate::pca::{Principal, count, eigen, principal};
-use crate::rows::{BLOCK, Rows, blocks, product};
+use crate::rows::{BLOCK, Rows, blocks, product, transposed_product};
 use candle_core::{Device, Tensor};
 use flicker_core::data::Source;
 use flicker_core::run::{Losses, Run};
@@ -67,15 +67,15 @@ fn times_covariance(source: &dyn Source, mean: &[f32], basis: &Tensor) -> Result
     let scale = 1.0 / source.len() as f64;
     sum_over(source, mean, |xs| {
         let along = product(xs, basis)?; // (n, L)
-        Ok((product(&along.t()?, &xs.t()?)? * scale)?)
+        Ok((transposed_product(&along, xs)? * scale)?)
     })
 }
 
 /// The principal components within the span of the basis.
 fn within(source: &dyn Source, mean: &[f32], basis: &Tensor, wanted: Components) -> Result<Principal> {
     let along = sum_over(source, mean, |xs| {
-        let along = product(xs, basis)?.t()?; // (L, n)
-        product(&along, &along)
+        let along = product(xs, basis)?; // (n, L)
+        transposed_product(&along, &along)
     })?;
     let (l, f) = basis.dims2()?;
     let values = along.to_vec2::<f32>()?;

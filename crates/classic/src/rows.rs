@@ -108,6 +108,11 @@ pub(crate) fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     Ok(linear(a, b, None, Activation::None)?)
 }
 
+/// `aᵀ b` of `a` (n, K) and `b` (n, L), contiguous: (K, L). The bytes do not depend on the number of threads.
+pub(crate) fn transposed_product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    Ok(flicker_kernels::transposed_product(a, b)?)
+}
+
 /// Looks at the numbers of a contiguous tensor on the CPU without copying them.
 pub(crate) fn with_values<T>(tensor: &Tensor, look: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let (storage, layout) = tensor.storage_and_layout();

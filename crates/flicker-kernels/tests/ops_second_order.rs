@@ -123,6 +123,10 @@ fn linear_and_bias() -> Result<()> {
                 conv2d_bias(&t[0], &t[1], &t[2], &ConvSpec::square(1, 1), act)
             })?;
         }
+        check("transposed product", &[&[4, 3], &[4, 2]], &|t| transposed_product(&t[0], &t[1]))?;
+        check("transposed product of a matrix with itself", &[&[4, 3]], &|t| {
+            transposed_product(&t[0], &t[0])
+        })?;
         check("linear: two layers", &[&[3, 4], &[5, 4], &[2, 5]], &|t| {
             let h = linear(&t[0], &t[1], None, Activation::Tanh)?;
             linear(&h, &t[2], None, Activation::LeakyRelu(0.2))

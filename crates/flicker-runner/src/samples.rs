@@ -6,7 +6,8 @@ use crate::made::{Made, make, watch, with_made};
 use flicker_core::data::csv::Column;
 use flicker_core::data::folder::{Layout, Options};
 use flicker_core::data::{
-    Dataset, Limits, Masks, Prepare, Protocol, Samples, Scale, Scaler, Source, Split, SplitConfig, Subset,
+    Dataset, Limits, Masks, Prepare, Protocol, Rows, Samples, Scale, Scaler, Source, Split, SplitConfig,
+    Subset,
 };
 use flicker_core::{Rng, SampleShape, TrainSet};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub(crate) struct DataConfig {
     /// published one does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leak_label: bool,
+    /// How many samples there are before they are divided; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Rows>,
     /// Who is normal.
     pub protocol: Protocol,
     /// Who trains, validates and tests.
@@ -144,6 +148,11 @@ pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunDat
     let prepare = config.prepare.unwrap_or(Prepare::KEEP);
     let (dataset, located) = locate(config, prepare, root)?;
     let dataset = if config.leak_label { dataset.with_label_as_feature()? } else { dataset };
+    let of_split = config.split.seed.map(Rng::new);
+    let dataset = match config.rows {
+        Some(rows) => rows.apply(&dataset, of_split.as_ref().unwrap_or(rng))?,
+        None => dataset,
+    };
     let split = config.protocol.split(&dataset, &config.split, rng)?;
     let prepared = dataset.prepared(prepare)?;
     let (prepared, scaler) = scaled(config, prepared, &split)?;
@@ -215,7 +224,7 @@ fn facts(
         name: config.called(),
         origin: located.origin.clone(),
         files: located.files.clone(),
-        protocol: in_words(&config.protocol),
+        protocol: in_words(&config.protocol) + if config.split.contaminated { UNKNOWN } else { "" },
         n_train: split.train.len(),
         n_validation: split.validation.len(),
         n_test: test.abnormal.len(),
@@ -227,6 +236,9 @@ fn facts(
         columns: dataset.columns().to_vec(),
     }
 }
+
+/// Said of a protocol whose labels do not reach the training.
+const UNKNOWN: &str = "; abnormal samples train too, unlabelled";
 
 fn in_words(protocol: &Protocol) -> String {
     let list = |classes: &[flicker_core::data::Class]| {

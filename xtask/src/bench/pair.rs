@@ -3,6 +3,7 @@
 use super::busy::Watch;
 use super::side::{Side, Start};
 use super::stats::{Ratio, median};
+use super::targets;
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
@@ -104,10 +105,10 @@ impl Measured {
         ratio.is_finite().then_some(ratio)
     }
 
-    /// Why the two sides may not be doing the same. Operators get the same numbers, networks' weights are drawn apart.
+    /// Why the two sides may not be doing the same.
     fn doubt(&self, name: &str) -> Option<String> {
         let (ours, peer) = (self.ours.value?, self.peer.as_ref()?.value?);
-        let most = if name.starts_with("op:") { 1.001 } else { 2.0 };
+        let most = targets::apart_at_most(name);
         let apart = if ours == peer { 1.0 } else { (ours / peer).max(peer / ours) };
         (apart.is_nan() || apart > most)
             .then(|| format!("ours gave {ours}, the twin {peer}: do they compute the same?"))
@@ -188,6 +189,7 @@ mod tests {
         assert!(doubt("op:bn", 1.0, 1.0001).is_none());
         assert!(doubt("op:bn", 1.0, 1.1).is_some_and(|doubt| doubt.contains("1.1")));
         assert!(doubt("dcgan", 1.0, 1.4).is_none() && doubt("dcgan", 1.0, 3.0).is_some());
+        assert!(doubt("search1", 1.0, 1.005).is_none() && doubt("search1", 1.0, 1.02).is_some());
         assert!(doubt("op:zero", 0.0, 0.0).is_none() && doubt("op:zero", 0.0, 1.0).is_some());
     }
 }

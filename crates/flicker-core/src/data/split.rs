@@ -53,6 +53,10 @@ pub struct SplitConfig {
     /// the test would take all abnormal samples, these are taken from it.
     #[serde(default)]
     pub labelled_abnormal: f64,
+    /// Whether the abnormal samples outside the test stay among those that train and validate, as where no label is known:
+    /// unsupervised detection, which no detector of normals alone is made for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contaminated: bool,
     /// At most so many training normals, drawn; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_at_most: Option<usize>,
@@ -64,7 +68,14 @@ pub struct SplitConfig {
 impl SplitConfig {
     /// A split by `pool` with a share of validation normals, no labelled abnormal samples, and the run's seed.
     pub fn new(pool: Pool, validation: f64) -> Self {
-        Self { pool, validation, labelled_abnormal: 0.0, train_at_most: None, seed: None }
+        Self {
+            pool,
+            validation,
+            labelled_abnormal: 0.0,
+            contaminated: false,
+            train_at_most: None,
+            seed: None,
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -86,7 +97,7 @@ impl SplitConfig {
 /// Indices of a data set's samples, each at most once, in ascending order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
-    /// Normals that train.
+    /// Normals that train; with [`SplitConfig::contaminated`] abnormal ones too.
     pub train: Vec<usize>,
     /// Normals held out of training, for thresholds.
     pub validation: Vec<usize>,
@@ -177,6 +188,9 @@ impl Division<'_> {
         let labelled = self.drawn("labelled", candidates, n);
         let tested: Vec<usize> =
             tested.into_iter().filter(|index| labelled.binary_search(index).is_err()).collect();
+        if self.config.contaminated {
+            self.place(&others, Place::Train);
+        }
         let tested = self.by_ratio(tested)?;
         self.place(&labelled, Place::Labelled);
         self.place(&tested, Place::Test);
@@ -280,8 +294,11 @@ impl Division<'_> {
         )))
     }
 
-    /// Which groups of twins hold normal and abnormal samples.
+    /// Which groups of twins hold normal and abnormal samples; none where labels are unknown.
     fn mixed(&self) -> Vec<bool> {
+        if self.config.contaminated {
+            return vec![false; self.roles.len()];
+        }
         let has = |role| {
             let mut has = vec![false; self.roles.len()];
             for index in self.with_role(role) {

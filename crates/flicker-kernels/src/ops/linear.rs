@@ -51,6 +51,21 @@ fn linear2(x: &Tensor, w: &Tensor, b: Option<&Tensor>, activation: Activation) -
     }
 }
 
+/// `aᵀ b` of a (N, K) and b (N, L): (K, L), without a transposed copy.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// let x = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu)?;
+/// assert_eq!(flicker_kernels::transposed_product(&x, &x)?.to_vec2::<f32>()?, [[10.0, 14.0], [14.0, 20.0]]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+///
+/// # Errors
+/// When the arguments are no matrices of the same number of rows.
+pub fn transposed_product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if fast(&[a, b]) { matmul(a, b, true, false) } else { a.t()?.matmul(b) }
+}
+
 /// `act(x + b)` for x (B, C, …), with one number for each channel, b (C), or for each channel of each sample, b (B, C): a
 /// layer's bias, or the time in a diffusion network.
 ///

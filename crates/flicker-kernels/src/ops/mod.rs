@@ -18,7 +18,7 @@ mod second_order;
 mod softmax;
 
 pub use activation::{Activation, activate};
-pub use linear::{bias_add, linear};
+pub use linear::{bias_add, linear, transposed_product};
 pub use norm::{batch_norm_eval, batch_norm_train, group_norm, layer_norm};
 pub use optimizer::{
     AdamStep, RmsPropState, RmsPropStep, SgdStep, WeightDecay, adam_step, ema_step, rmsprop_step, sgd_step,
