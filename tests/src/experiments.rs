@@ -58,6 +58,21 @@ fn published_numbers_are_those_of_the_code() {
     assert_eq!(config::<cnn::Config>("cnn-mnist-few-labels"), cnn::Config::balanced());
 }
 
+/// What Gaussian noise is held against differs in the noise alone.
+#[test]
+fn noises_are_compared_on_the_same_numbers() {
+    for name in ["anoddpm-mnist-1", "anoddpm-tiles", "anoddpm-brain"] {
+        let gaussian = format!("{name}-gaussian");
+        let simplex = config::<anoddpm::Config>(name);
+        assert_ne!(simplex.noise, anoddpm::Noise::Gaussian {});
+        let expected = anoddpm::Config { noise: anoddpm::Noise::Gaussian {}, ..simplex };
+        assert_eq!(config::<anoddpm::Config>(&gaussian), expected);
+        for key in ["data", "decide", "seeds", "quick"] {
+            assert_eq!(experiment(name).get(key), experiment(&gaussian).get(key), "{name}: {key}");
+        }
+    }
+}
+
 #[test]
 fn every_experiment_is_named_after_its_file() {
     for entry in std::fs::read_dir(folder()).expect("the folder") {

@@ -215,6 +215,7 @@ fn anoddpm_with_gaussian_noise() -> Result<()> {
         learning_rate: 4e-3,
         distance: 60,
         draws: 2,
+        smoothing: 0.7,
         image_score: anoddpm::ImageScore::Top(0.1),
         noise: anoddpm::Noise::Gaussian {},
         reverse: anoddpm::Reverse::Ddim { every: 20, eta: 0.0 },

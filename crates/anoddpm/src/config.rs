@@ -35,11 +35,21 @@ pub enum Loss {
 pub enum Weighting {
     /// Each alike, below `train_below`.
     None,
-    /// Step `t` as often as `T − t` says, its loss divided by that, so that the expected loss is the unweighted one. (The
-    /// authors' code multiplies instead.)
+    /// Step `t` as often as `T − t` says; its loss is multiplied as [`Correction`] says.
     PropT,
-    /// Each of all `T` alike.
+    /// Each of all `T` alike; its loss is multiplied as [`Correction`] says.
     Uniform,
+}
+
+/// What the loss of a step that is drawn with probability `p` is multiplied by. Without weighting it is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Correction {
+    /// `1 / (T p)`, as importance sampling has it: the expected loss is that of steps drawn alike.
+    Unbiased,
+    /// `p / T`, as the authors' code has it: what comes often weighs more on top, and the loss is about `T²` times smaller. (The
+    /// code that theirs comes from divides.)
+    Published,
 }
 
 /// The fixed variance of a step back.
@@ -68,7 +78,8 @@ pub enum ImageScore {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum Reverse {
-    /// The posterior's mean and noise (Ho et al., algorithm 2), every so many steps; 1 is published.
+    /// The posterior's mean and noise (Ho et al., algorithm 2), every so many steps; 1 is published. What larger strides cost is
+    /// in the crate's `NOTES.md`: STRIDES
     Ancestral {
         /// Steps taken at once.
         every: usize,
@@ -116,6 +127,8 @@ pub struct Config {
     pub loss: Loss,
     /// How trained steps are drawn.
     pub weighting: Weighting,
+    /// What the losses of steps that are not drawn alike are multiplied by.
+    pub correction: Correction,
     /// The fixed variance of a step back.
     pub variance: Variance,
     /// Without weighting, only steps below this are trained (`sample_distance`).
@@ -136,6 +149,8 @@ pub struct Config {
     pub distance: usize,
     /// Reconstructions that are averaged.
     pub draws: usize,
+    /// Standard deviation, in pixels, of the Gaussian that smooths the error map; 0 leaves it, as published.
+    pub smoothing: f64,
     /// How the score follows from the error map.
     pub image_score: ImageScore,
     /// The noise.
@@ -159,6 +174,7 @@ impl Config {
             prediction: Prediction::Epsilon,
             loss: Loss::L2,
             weighting: Weighting::None,
+            correction: Correction::Published,
             variance: Variance::Large,
             train_below: 800,
             epochs: 3001,
@@ -169,6 +185,7 @@ impl Config {
             clip_norm: 1.0,
             distance: 250,
             draws: 1,
+            smoothing: 0.0,
             image_score: ImageScore::Mean,
             noise: Noise::paper(),
             reverse: Reverse::Ancestral { every: 1 },
@@ -185,6 +202,7 @@ impl Config {
             attention_sizes: vec![8, 7],
             heads: 2,
             groups: 8,
+            correction: Correction::Unbiased,
             train_below: 300,
             epochs: 8,
             batch: 32,
@@ -272,6 +290,9 @@ impl Config {
             && !(0.0..=1.0).contains(&eta)
         {
             return wrong("reverse.eta", format!("must be in [0, 1], is {eta}"));
+        }
+        if !(0.0..=100.0).contains(&self.smoothing) {
+            return wrong("smoothing", format!("must be 0 to 100 pixels, is {}", self.smoothing));
         }
         if !(self.clip_norm.is_finite() && self.clip_norm > 0.0) {
             return wrong("clip_norm", format!("must be positive, is {}", self.clip_norm));

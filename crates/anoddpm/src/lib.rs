@@ -4,9 +4,12 @@
 //! Wyatt, Leach, Schmon and Willcocks, *AnoDDPM: Anomaly Detection with Denoising Diffusion Probabilistic Models using Simplex
 //! Noise*, CVPR workshops 2022. Where the authors' code says more than the paper, the code is followed and the comment says so.
 //!
-//! Their evaluation names some numbers otherwise than textbooks do: its `precision` is TP/(TP+FN), which is recall; its `recall`
-//! is TP/(TP+FP), which is precision; its `FPR` is FN/(FN+TN), the false omission rate. `flicker_core::metrics` has the textbook
-//! definitions, so numbers of the paper's columns must be swapped before they are compared.
+//! Precision is TP/(TP+FP), recall TP/(TP+FN), the false-positive rate FP/(FP+TN), as in textbooks; so they are computed by
+//! `flicker_core::metrics`, over samples and over pixels. The authors' evaluation names them otherwise: its `precision` is
+//! TP/(TP+FN), which is recall; its `recall` is TP/(TP+FP), which is precision; its `FPR` is FN/(FN+TN), the false omission rate.
+//! So the paper's columns must be swapped before they are compared.
+//!
+//! What was tried and measured, and what is left to do, stands in the crate's `NOTES.md`.
 //!
 //! ```
 //! use anoddpm::Config;
@@ -30,6 +33,7 @@
 
 mod blocks;
 mod config;
+mod map;
 mod model;
 mod network;
 mod noise;
@@ -38,7 +42,7 @@ mod schedule;
 pub mod simplex;
 mod training;
 
-pub use config::{Config, ImageScore, Loss, Prediction, Reverse, Variance, Weighting};
+pub use config::{Config, Correction, ImageScore, Loss, Prediction, Reverse, Variance, Weighting};
 pub use model::AnoDdpm;
 pub use network::UNet;
 pub use noise::{Noise, Scale};

@@ -1,10 +1,12 @@
 //! The model: its network, its training in one phase, and the score by partial diffusion.
 
+use crate::map::smoothed;
 use crate::training::{Denoising, Optimizers};
 use crate::{Config, ImageScore, Reverse, Schedule, UNet, Variance};
 use candle_core::{Device, Tensor};
 use flicker_core::run::{Phase, Run};
 use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
+use rayon::prelude::*;
 
 /// An AnoDDPM for images of one shape. After training its variables hold the averaged weights.
 #[derive(Debug)]
@@ -116,8 +118,12 @@ impl Detector for AnoDdpm {
             sum = (sum + self.reconstruct(xs, &rngs)?)?;
         }
         let x_hat = (sum / self.config.draws as f64)?;
-        let map = (xs - &x_hat)?.sqr()?.mean_keepdim(1)?.detach(); // (B, 1, S, S)
-        let rows = map.flatten_from(1)?.to_vec2::<f32>()?;
+        let mut map = (xs - &x_hat)?.sqr()?.mean_keepdim(1)?.detach(); // (B, 1, S, S)
+        let mut rows = map.flatten_from(1)?.to_vec2::<f32>()?;
+        if self.config.smoothing > 0.0 {
+            rows = rows.par_iter().map(|row| smoothed(row, self.dims[2], self.config.smoothing)).collect();
+            map = Tensor::from_vec(rows.concat(), map.shape(), map.device())?;
+        }
         let of = |score: ImageScore| -> Vec<f32> { rows.iter().map(|row| score.of(row)).collect() };
         let parts = vec![("mean", of(ImageScore::Mean)), ("max", of(ImageScore::Max))];
         Ok(Scores { total: of(self.config.image_score), parts, reconstruction: Some(x_hat), map: Some(map) })

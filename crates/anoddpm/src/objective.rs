@@ -1,6 +1,6 @@
 //! The training loss: one function an equation (Ho, Jain and Abbeel, 2020; Nichol and Dhariwal, 2021).
 
-use crate::{AnoDdpm, Loss, Prediction, Variance, Weighting};
+use crate::{AnoDdpm, Correction, Loss, Prediction, Variance, Weighting};
 use candle_core::Tensor;
 use flicker_core::{Result, Rng};
 
@@ -14,20 +14,31 @@ pub struct Times {
 }
 
 impl Times {
-    /// Draws for `n` images of a diffusion of `steps` steps.
-    pub fn draw(weighting: Weighting, steps: usize, below: usize, n: usize, rng: &mut Rng) -> Self {
+    /// Draws for `n` images of a diffusion of `steps` steps, without weighting among the first `below`.
+    pub fn draw(
+        (weighting, correction): (Weighting, Correction),
+        steps: usize,
+        below: usize,
+        n: usize,
+        rng: &mut Rng,
+    ) -> Self {
+        let total = steps as f64;
+        let weight = |p: f64| match correction {
+            Correction::Unbiased => 1.0 / (total * p),
+            Correction::Published => p / total,
+        };
         let one = |rng: &mut Rng| match weighting {
             Weighting::None => (rng.below(below.clamp(1, steps)), 1.0),
-            Weighting::Uniform => (rng.below(steps), 1.0),
+            Weighting::Uniform => (rng.below(steps), weight(1.0 / total)),
             Weighting::PropT => {
                 // Probability of t: (T - t) / (1 + 2 + … + T), found by walking down from the largest.
-                let total = steps * (steps + 1) / 2;
-                let (mut left, mut t) = (rng.below(total), 0);
+                let all = steps * (steps + 1) / 2;
+                let (mut left, mut t) = (rng.below(all), 0);
                 while left >= steps - t {
                     left -= steps - t;
                     t += 1;
                 }
-                (t, total as f64 / (steps * (steps - t)) as f64)
+                (t, weight((steps - t) as f64 / all as f64))
             }
         };
         let (ts, weights) = (0..n).map(|_| one(rng)).unzip();
@@ -159,15 +170,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weighted_draws_expect_the_unweighted_loss() {
+    fn divided_weights_expect_the_unweighted_loss() {
         let mut rng = Rng::new(0);
-        let times = Times::draw(Weighting::PropT, 50, 50, 40_000, &mut rng);
+        let weighting = (Weighting::PropT, Correction::Unbiased);
+        let times = Times::draw(weighting, 50, 50, 40_000, &mut rng);
         // The expectation of weight · t is the mean of t, 24.5; early steps come more often.
         let weighted = times.ts.iter().zip(&times.weights).map(|(t, w)| *t as f64 * w).sum::<f64>() / 4e4;
         let plain = times.ts.iter().sum::<usize>() as f64 / 4e4;
         assert!((weighted - 24.5).abs() < 1.0, "{weighted}");
         assert!((plain - 16.33).abs() < 0.3, "{plain}");
-        let none = Times::draw(Weighting::None, 50, 10, 1000, &mut rng);
+        let none = Times::draw((Weighting::None, Correction::Unbiased), 50, 10, 1000, &mut rng);
         assert!(none.ts.iter().all(|t| *t < 10) && none.ts.contains(&9));
+        assert!(none.weights.iter().all(|weight| *weight == 1.0));
+    }
+
+    #[test]
+    fn published_weights_are_the_probabilities_over_the_steps() {
+        let draw =
+            |weighting, correction| Times::draw((weighting, correction), 50, 50, 200, &mut Rng::new(3));
+        let (published, unbiased) =
+            (draw(Weighting::PropT, Correction::Published), draw(Weighting::PropT, Correction::Unbiased));
+        assert_eq!(published.ts, unbiased.ts);
+        for ((t, published), unbiased) in published.ts.iter().zip(&published.weights).zip(&unbiased.weights) {
+            let p = (50 - t) as f64 / 1275.0;
+            assert!((published - p / 50.0).abs() < 1e-15, "{t}: {published}");
+            assert!((unbiased - 1.0 / (50.0 * p)).abs() < 1e-12, "{t}: {unbiased}");
+        }
+        assert!(draw(Weighting::Uniform, Correction::Unbiased).weights.iter().all(|weight| *weight == 1.0));
+        let small = draw(Weighting::Uniform, Correction::Published).weights;
+        assert!(small.iter().all(|weight| (weight - 1.0 / 2500.0).abs() < 1e-15));
     }
 }

@@ -71,8 +71,8 @@ impl Training for Denoising<'_> {
     fn step(&mut self, batch: &Batch, rng: &Rng) -> Result<Losses> {
         let config = &self.model.config;
         let n = batch.indices.len();
-        let times =
-            Times::draw(config.weighting, config.steps, config.train_below, n, &mut rng.fork("steps"));
+        let weighting = (config.weighting, config.correction);
+        let times = Times::draw(weighting, config.steps, config.train_below, n, &mut rng.fork("steps"));
         let streams = rng.fork("noise");
         let mut rngs: Vec<Rng> = (0..n).map(|i| streams.fork_index(i as u64)).collect();
         let noise = config.noise.draw(self.model.dims, &times.ts, &mut rngs, batch.xs.device())?;
