@@ -12,4 +12,6 @@ mod one_program_refuses;
 mod parity;
 mod parity_gan;
 mod programs;
+mod reproduce;
+mod same_bytes;
 mod threads;
