@@ -56,7 +56,9 @@ pub fn by_case(
         190.0,
         0.0,
     );
-    plot.guide((0.0, 0.5), (last, 0.5));
+    if low < 0.5 {
+        plot.guide((0.0, 0.5), (last, 0.5));
+    }
     for (i, line) in lines.iter().enumerate() {
         let class = if line.published { "s5" } else { CLASSES[i % 5] };
         let style = if line.published { "dotted" } else { STYLES[i / 5 % 2] };

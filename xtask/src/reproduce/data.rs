@@ -21,7 +21,7 @@ enum Source {
     /// The user's own folder of images.
     Folder(PathBuf),
     /// A data set.
-    Set(Manifest),
+    Set(Box<Manifest>),
 }
 
 impl Data {
@@ -87,7 +87,10 @@ fn source(experiment: &Table) -> Result<Source> {
     let text = |key: &str| data.get(key).and_then(toml::Value::as_str);
     match text("folder") {
         Some(folder) => Ok(Source::Folder(folder.into())),
-        None => Ok(Source::Set(flicker_manifest::named(text("name").context("no `data.name`")?)?)),
+        None => {
+            let manifest = flicker_manifest::named(text("name").context("no `data.name`")?)?;
+            Ok(Source::Set(Box::new(manifest)))
+        }
     }
 }
 
