@@ -12,5 +12,7 @@ mod one_program_refuses;
 mod parity;
 mod parity_gan;
 mod programs;
+mod reproduce;
 mod run_commands;
+mod same_bytes;
 mod threads;

@@ -22,16 +22,8 @@ fn config<C: serde::de::DeserializeOwned>(name: &str) -> C {
 
 #[test]
 fn published_numbers_are_those_of_the_code() {
-    for digit in 0..10 {
-        let name = format!("ganomaly-mnist-paper-{digit}");
-        assert_eq!(config::<ganomaly::Config>(&name), ganomaly::Config::paper());
-        assert_eq!(experiment(&name)["data"]["protocol"]["abnormal"][0].as_integer(), Some(digit));
-    }
-    for digit in 0..10 {
-        let name = format!("deepsvdd-mnist-{digit}");
-        assert_eq!(config::<deepsvdd::Config>(&name), deepsvdd::Config::paper());
-        assert_eq!(experiment(&name)["data"]["protocol"]["normal"][0].as_integer(), Some(digit));
-    }
+    assert_eq!(config::<ganomaly::Config>("ganomaly-mnist-paper"), ganomaly::Config::paper());
+    assert_eq!(config::<deepsvdd::Config>("deepsvdd-mnist-0"), deepsvdd::Config::paper());
     let forest = config::<classic::Config>("classic-mnist-isolation-forest");
     assert_eq!(forest, classic::Config::paper_isolation_forest());
     assert_eq!(config::<ganomaly::Config>("ganomaly-mnist-2"), ganomaly::Config::small());

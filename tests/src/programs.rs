@@ -21,7 +21,7 @@ pub(crate) fn programs() -> &'static Path {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--profile", profile, "-p", "ganomaly-train", "-p", "ae-train"]);
-        build.args(["-p", "flicker"]);
+        build.args(["-p", "flicker", "-p", "xtask"]);
         assert!(build.current_dir(root()).status().expect("cargo starts").success());
         folder
     })

@@ -32,7 +32,7 @@ enum Task {
     /// Writes how far the operators' results and gradients are from PyTorch's, by running their tests
     Gradients,
     /// Runs experiments and compares them with what they expect
-    Reproduce(reproduce::Args),
+    Reproduce(Box<reproduce::Args>),
 }
 
 fn main() -> ExitCode {

@@ -1,34 +1,82 @@
-//! `cargo xtask reproduce`: runs experiments, seed by seed, and compares the means with what they expect.
+//! `cargo xtask reproduce`: runs the experiments of every suite, seed by seed, and writes what came out beside what was published.
 
+mod collect;
+mod data;
 mod experiment;
+mod html;
+mod markdown;
+mod outcome;
+mod plan;
 mod program;
 mod queue;
+mod raw;
 mod seeds;
-mod table;
+mod shard;
+mod source;
+mod suite;
+mod summary;
+mod tables;
 
-use anyhow::{Result, bail};
-use experiment::{Experiment, Outcome};
-use program::Program;
-use queue::{Task, duration};
+use anyhow::{Context, Result, bail};
+use data::Data;
+use plan::{Plan, State};
+use program::{How, Program};
 use seeds::Seeds;
+use shard::Shard;
 use std::fs;
 use std::path::{Path, PathBuf};
+use suite::Suite;
+use summary::Summary;
 
 /// Which experiments to run, and how.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
-    /// Names of experiments (files in experiments/ without .toml) [default: all]
+    #[command(subcommand)]
+    action: Option<Action>,
+
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Brings run folders from elsewhere, such as those of a cluster's jobs, and writes the results of all that is there
+    Collect {
+        /// Folders of runs, as `runs/reproduce` is
+        #[arg(required = true, value_name = "DIR")]
+        from: Vec<PathBuf>,
+
+        #[command(flatten)]
+        places: Places,
+    },
+}
+
+#[derive(clap::Args)]
+struct Run {
+    #[command(flatten)]
+    choice: Choice,
+
+    #[command(flatten)]
+    places: Places,
+}
+
+/// What is run, and how.
+#[derive(clap::Args, Default)]
+struct Choice {
+    /// Suites, SUITE/ENTRY, SUITE/ENTRY/CASE, or experiments (files in experiments/ without .toml) [default: all]
     names: Vec<String>,
 
-    /// Merges each experiment's `[quick]` table: shows that all works, judges nothing
+    /// Merges each experiment's `[quick]` table, and takes one case and one seed of each: shows that all works, judges and
+    /// writes nothing
     #[arg(long)]
     quick: bool,
 
-    /// Lists the experiments and ends
+    /// Lists what there is and ends
     #[arg(long)]
     list: bool,
 
-    /// Says what would run, and ends
+    /// Says what would run and whether the program takes it, and ends
     #[arg(long)]
     dry_run: bool,
 
@@ -36,152 +84,220 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SEEDS")]
     seeds: Option<Seeds>,
 
-    /// Runs at once; each gets its share of the processors, and says what it does in a file beside its run folder
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: u16,
+    /// Runs at once [default: 1]; each gets its share of the processors, and says what it does in a file beside its run folder
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+
+    /// Threads of each run [default: its share of the processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+
+    /// Runs the I-th of N parts and writes no results; see `collect`
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+
+    /// Writes reproduce.slurm into the folder of runs, a job array with a job for each run, and ends
+    #[arg(long)]
+    slurm: bool,
+}
+
+/// Where things are.
+#[derive(clap::Args)]
+struct Places {
+    /// Where data sets lie [default: $FLICKER_DATA, or data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// The experiments, with their suites in the folder `suites` there
+    #[arg(long, value_name = "DIR", default_value = "experiments")]
+    experiments: PathBuf,
+
+    /// Where run folders lie
+    #[arg(long, value_name = "DIR", default_value = "runs/reproduce")]
+    runs: PathBuf,
+
+    /// Where raw.csv and index.html go; RESULTS.md goes beside this folder
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    results: PathBuf,
 
     /// The cargo profile of the program
     #[arg(long, default_value = "release")]
     profile: String,
+
+    /// A built program, in place of building it
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
 }
 
-/// A seed of an experiment, and where its run lies.
-struct Planned<'a> {
-    experiment: &'a Experiment,
-    seed: u64,
-    dir: PathBuf,
-    /// Whether the run is there already.
-    answers: bool,
-}
-
-/// Runs what `args` ask for; fails if an experiment failed or missed what it expects. Killed at any moment it goes on, when it
-/// is started again, where it was.
+/// Runs what `args` ask for; fails if a run failed or a mean missed its floor. Killed at any moment it goes on, when it is started
+/// again, where it was.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let experiments = Experiment::find(&args.names)?;
-    if args.list {
-        for experiment in &experiments {
-            crate::say(&format!("{:32} {}", experiment.file_name, experiment.title));
-        }
-        return Ok(());
-    }
-    let jobs = usize::from(args.jobs);
-    let program = Program::build(&args.profile, args.quick, jobs)?;
-    let plan = plan(args, &experiments, &program);
-    let open: Vec<&Planned<'_>> = plan.iter().filter(|planned| !planned.answers).collect();
-    let tasks: Vec<Task> = open.iter().map(|planned| planned.task()).collect();
-    announce(&plan, &tasks, jobs);
-    if args.dry_run {
-        return Ok(());
-    }
-    let ran = queue::run(&tasks, jobs, |index| {
-        let Planned { experiment, seed, dir, .. } = open[index];
-        program.run(experiment, *seed, dir)?;
-        let outcome = Outcome::read(dir)?;
-        let words = outcome.in_words();
-        Ok((outcome, words))
-    });
-    let mut ran = ran.into_iter();
-    let mut outcomes = Vec::new();
-    for planned in &plan {
-        // What failed was said when it did.
-        let outcome = if planned.answers { Some(Outcome::read(&planned.dir)) } else { ran.next() };
-        outcomes.push((planned.experiment, outcome.and_then(Result::ok)));
-    }
-    judge(args, &experiments, outcomes)
-}
-
-/// Every seed of every experiment whose data are there, with those that answer already.
-fn plan<'a>(args: &Args, experiments: &'a [Experiment], program: &Program) -> Vec<Planned<'a>> {
-    let mut plan = Vec::new();
-    for experiment in experiments {
-        if let Some(absent) = experiment.absent_data() {
-            crate::say(&format!("{}: NOT RUN, its data are absent: {absent}", experiment.file_name));
-            continue;
-        }
-        let seeds =
-            args.seeds.as_ref().map_or_else(|| experiment.seeds.clone(), |seeds| seeds.of(&experiment.seeds));
-        let n = if args.quick && args.seeds.is_none() { 1 } else { seeds.len() };
-        for seed in seeds.into_iter().take(n) {
-            let dir = folder(experiment, seed, args.quick);
-            // What cannot be compared is run, and then says itself what is wrong.
-            let answers = program.answers(experiment, seed, &dir).unwrap_or(false);
-            plan.push(Planned { experiment, seed, dir, answers });
-        }
-    }
-    plan
-}
-
-/// Says what is there, what will run, and for how long.
-fn announce(plan: &[Planned<'_>], tasks: &[Task], jobs: usize) {
-    for planned in plan.iter().filter(|planned| planned.answers) {
-        crate::say(&format!("{}: {} answers already", planned.label(), planned.dir.display()));
-    }
-    for task in tasks {
-        let known =
-            task.seconds.map_or("never timed".into(), |seconds| format!("about {}", duration(seconds)));
-        crate::say(&format!("{}: to run, {known}", task.label));
-    }
-    let open: Vec<Option<f64>> = tasks.iter().map(|task| task.seconds).collect();
-    crate::say(&format!("{} of {} runs to do{}", tasks.len(), plan.len(), queue::left(&open, jobs)));
-}
-
-/// The table of results; an error if something failed or missed what it expects.
-fn judge(
-    args: &Args,
-    experiments: &[Experiment],
-    outcomes: Vec<(&Experiment, Option<Outcome>)>,
-) -> Result<()> {
-    let mut outcomes = outcomes.into_iter().peekable();
-    let mut rows = Vec::new();
-    for experiment in experiments {
-        let (mut n, mut done) = (0, Vec::new());
-        while let Some((_, outcome)) = outcomes.next_if(|(of, _)| of.file_name == experiment.file_name) {
-            n += 1;
-            done.extend(outcome);
-        }
-        rows.push(match experiment.absent_data() {
-            Some(_) => table::Row::of_absent_data(experiment),
-            None => table::Row::new(experiment, n, &done, args.quick),
-        });
-    }
-    crate::say(&table::render(&rows));
-    if !args.quick {
-        table::write(&rows)?;
-    }
-    match rows.iter().filter(|row| row.missed()).count() {
-        0 => {
-            let not_run = rows.iter().filter(|row| row.not_run()).count();
-            if not_run > 0 {
+    match &args.action {
+        None => carry_out(&args.run.choice, &args.run.places, true),
+        Some(Action::Collect { from, places }) => {
+            for folder in from {
+                let (brought, here) = collect::collect(folder, &places.runs)?;
                 crate::say(&format!(
-                    "{not_run} of {} experiments were NOT RUN: their data are absent",
-                    rows.len()
+                    "{}: {brought} runs brought, {here} were here already",
+                    folder.display()
                 ));
             }
-            Ok(())
+            carry_out(&Choice::default(), places, false)
         }
-        n => bail!("{n} of {} experiments failed or missed what they expect", rows.len()),
     }
 }
 
-impl Planned<'_> {
-    fn label(&self) -> String {
-        format!("{} seed {}", self.experiment.file_name, self.seed)
+/// Runs what is open, if `running`, and takes in what is there.
+fn carry_out(choice: &Choice, places: &Places, running: bool) -> Result<()> {
+    let mut suites = suite::all(&places.experiments)?;
+    suite::select(&mut suites, &choice.names)?;
+    if choice.list {
+        list(&suites);
+        return Ok(());
     }
+    if choice.quick {
+        plan::one_case(&mut suites);
+    }
+    let jobs = choice.jobs.map_or(1, usize::from);
+    let program = program(choice, places)?;
+    let mut plan = Plan::new(&suites, &program, choice.seeds.as_ref());
+    if choice.slurm {
+        return write_slurm(choice, places, &plan, &program);
+    }
+    if let Some(shard) = choice.shard {
+        plan.keep(shard);
+    }
+    plan.announce(jobs);
+    if choice.dry_run {
+        let wrong = plan.check(&program);
+        wrong.iter().for_each(|problem| crate::say(problem));
+        return if wrong.is_empty() { Ok(()) } else { bail!("{} experiments cannot run", wrong.len()) };
+    }
+    if running {
+        plan.carry_out(&program, jobs);
+    }
+    let new = plan.rows(&suites);
+    let whole = !choice.quick && choice.shard.is_none();
+    let below = say(&suites, &new, whole);
+    if whole {
+        write(places, &new)?;
+    }
+    let count = |state: State| plan.runs.iter().filter(|run| run.state == state).count();
+    let (failed, absent, of) = (count(State::Failed), count(State::Absent), plan.runs.len());
+    if absent > 0 {
+        crate::say(&format!("{absent} of {of} runs were NOT RUN: their data are absent"));
+    }
+    if failed + below > 0 {
+        bail!("{failed} of {of} runs failed, {below} means are below their floor");
+    }
+    Ok(())
+}
 
-    /// The run as a task, which takes as long as others of its experiment took.
-    fn task(&self) -> Task {
-        let others = self.dir.parent().and_then(|folder| fs::read_dir(folder).ok());
-        let taken: Vec<f64> = others
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Outcome::read(&entry.ok()?.path()).ok()?.metric("seconds"))
-            .collect();
-        let mean = taken.iter().sum::<f64>() / taken.len() as f64;
-        Task { label: self.label(), seconds: (!taken.is_empty()).then_some(mean) }
+fn program(choice: &Choice, places: &Places) -> Result<Program> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = choice.jobs.map_or(1, usize::from);
+    let share = (jobs > 1).then_some((processors / jobs).max(1));
+    let how = How {
+        runs: places.runs.clone(),
+        quick: choice.quick,
+        threads: choice.threads.map(usize::from).or(share),
+        aside: jobs > 1,
+        data: Data::new(places.data.clone().unwrap_or_else(flicker_manifest::data_root)),
+    };
+    match &places.program {
+        Some(path) => Program::given(path, how),
+        None => Program::build(&places.profile, how),
     }
 }
 
-fn folder(experiment: &Experiment, seed: u64, quick: bool) -> PathBuf {
-    let quick = if quick { "-quick" } else { "" };
-    Path::new("runs/reproduce").join(format!("{}{quick}", experiment.file_name)).join(format!("seed-{seed}"))
+/// Says what came out, and what is below its floor if it is `judged`. Answers with the number of the latter.
+fn say(suites: &[Suite], rows: &[raw::Row], judged: bool) -> usize {
+    let mut below = 0;
+    for summary in suites.iter().map(|suite| Summary::new(suite, rows)) {
+        for entry in summary.entries.iter().filter(|entry| !entry.nothing()) {
+            crate::say(&tables::line(summary.suite, entry));
+            for missed in tables::missed(entry).iter().filter(|_| judged) {
+                crate::say(&format!("{}/{}: MISSED: {missed}", summary.suite.name, entry.entry.name));
+                below += 1;
+            }
+        }
+    }
+    below
+}
+
+/// Writes `raw.csv`, `index.html` and `RESULTS.md`, of all suites.
+fn write(places: &Places, new: &[raw::Row]) -> Result<()> {
+    let suites = suite::all(&places.experiments)?;
+    let path = places.results.join("raw.csv");
+    let rows = raw::joined(raw::read(&path)?, new.to_vec(), &suites);
+    raw::write(&path, &rows)?;
+    let summaries: Vec<Summary<'_>> = suites.iter().map(|suite| Summary::new(suite, &rows)).collect();
+    write_whole(&places.results.join("index.html"), &html::page(&summaries))?;
+    let text = places.results.parent().unwrap_or(Path::new("")).join("RESULTS.md");
+    write_whole(&text, &markdown::page(&summaries))?;
+    crate::say(&format!("written: {}, {} and index.html beside it", text.display(), path.display()));
+    Ok(())
+}
+
+fn write_slurm(choice: &Choice, places: &Places, plan: &Plan<'_>, program: &Program) -> Result<()> {
+    const MOST: usize = 1000; // what clusters allow in an array
+    let n = plan.runs.len().clamp(1, MOST);
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or(path.into()).display().to_string();
+    let mut arguments = choice.names.clone();
+    for (name, path) in [
+        ("--program", &program.path),
+        ("--experiments", &places.experiments),
+        ("--runs", &places.runs),
+        ("--data", &program.how.data.root),
+    ] {
+        arguments.extend([name.to_string(), absolute(path)]);
+    }
+    if let Some(seeds) = &choice.seeds {
+        arguments.extend(["--seeds".to_string(), seeds.to_string()]);
+    }
+    arguments.extend(choice.quick.then(|| "--quick".to_string()));
+    let minutes = plan.longest().map(|seconds| (seconds / 60.0 * 3.0) as u64 + 10);
+    let folder = std::env::current_dir().context("this folder")?;
+    let task = std::env::current_exe().context("this program")?;
+    let script = shard::slurm(&folder, &task, &arguments, n, minutes);
+    let path = places.runs.join("reproduce.slurm");
+    write_whole(&path, &script)?;
+    crate::say(&format!(
+        "written: {}, {n} jobs for {} runs; queue it with sbatch",
+        path.display(),
+        plan.runs.len()
+    ));
+    Ok(())
+}
+
+/// What there is, a line each.
+fn list(suites: &[Suite]) {
+    for suite in suites.iter().filter(|suite| suite.entries.iter().any(|entry| !entry.experiments.is_empty()))
+    {
+        crate::say(&format!("{}: {}", suite.name, suite.title));
+        for entry in suite.entries.iter().filter(|entry| !entry.experiments.is_empty()) {
+            let cases: Vec<&str> = entry.experiments.iter().filter_map(|one| one.case.as_deref()).collect();
+            let cases = if cases.is_empty() {
+                String::new()
+            } else {
+                format!(" [{} {}]", suite.axis, cases.join(" "))
+            };
+            crate::say(&format!("  {:32} {}{cases}", entry.name, entry.title));
+        }
+    }
+}
+
+/// Writes `text` to `path`, whole or not at all, and not if it is there.
+fn write_whole(path: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if folder != Path::new("") {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let part = folder.join(format!(".{name}.part-{}", std::process::id()));
+    fs::write(&part, text).with_context(|| part.display().to_string())?;
+    fs::rename(&part, path).with_context(|| path.display().to_string())
 }

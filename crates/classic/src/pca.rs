@@ -272,8 +272,30 @@ fn by_gram(source: &dyn Source, wanted: Components, run: &mut Run<'_>) -> Result
     found.ok_or_else(|| Error::data("training samples", "none"))
 }
 
-/// The eigenvalues of a symmetric matrix from the largest to the smallest, and their vectors.
+/// The eigenvalues of a symmetric matrix without negative ones, from the largest to the smallest, and their vectors. Directions
+/// along which nothing varies are set aside first: among many of them the iteration has been seen to end in NaN.
 pub(crate) fn eigen(matrix: DMatrix<f64>) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let n = matrix.nrows();
+    let least = 1e-15 * matrix.diagonal().max();
+    let varying: Vec<usize> = (0..n).filter(|&i| matrix[(i, i)] > least).collect();
+    if varying.len() == n || varying.is_empty() {
+        return decomposed(matrix);
+    }
+    let (mut values, vectors) = decomposed(matrix.select_rows(&varying).select_columns(&varying));
+    let widened = |vector: Vec<f64>| {
+        let mut wide = vec![0.0; n];
+        varying.iter().zip(vector).for_each(|(&i, value)| wide[i] = value);
+        wide
+    };
+    let mut vectors: Vec<Vec<f64>> = vectors.into_iter().map(widened).collect();
+    for i in (0..n).filter(|i| varying.binary_search(i).is_err()) {
+        values.push(0.0);
+        vectors.push((0..n).map(|j| f64::from(i == j)).collect());
+    }
+    (values, vectors)
+}
+
+fn decomposed(matrix: DMatrix<f64>) -> (Vec<f64>, Vec<Vec<f64>>) {
     let eigen = SymmetricEigen::new(matrix);
     let mut order: Vec<usize> = (0..eigen.eigenvalues.len()).collect();
     order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));

@@ -1,6 +1,6 @@
 //! From a trained model to a finished run folder: scores, threshold, decisions, metrics, gallery and report.
 
-use crate::evaluate::{self, BothClasses, ClassRow, Evaluated, NearestCorner};
+use crate::evaluate::{self, BothClasses, ClassRow, Evaluated, NearestCorner, PartMeans};
 use crate::family::AnyExperiment;
 use crate::folder::Folder;
 use crate::gallery::{self, Show};
@@ -14,6 +14,7 @@ use candle_core::Device;
 use flicker_core::metrics::{Estimate, Summary};
 use flicker_core::{Detector, Rng};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// A trained model with the data of its run.
@@ -29,8 +30,9 @@ pub(crate) struct Conclusion<'a> {
 
 /// What a run took, but for the scoring.
 pub(crate) enum Spent {
-    /// It is the run of this process, which began then and trained for so many seconds.
-    Now { begun: Instant, train: f64 },
+    /// It is the run of this process, which began then and trained for so many seconds; `resumed` if another process trained
+    /// before it, whose seconds are not known.
+    Now { begun: Instant, train: f64, resumed: bool },
     /// It was another process, which recorded this.
     Before(Recorded),
 }
@@ -42,6 +44,7 @@ pub(crate) struct Recorded {
     pub seconds: Option<f64>,
     pub seconds_train: Option<f64>,
     pub peak_memory_bytes: Option<u64>,
+    pub resumed: bool,
 }
 
 /// What `metrics.json` says.
@@ -59,10 +62,14 @@ struct MetricsFile<'a> {
     nearest_corner: Option<NearestCorner>,
     /// Precision, recall and F1 with either class as the positive one.
     both_classes: Vec<BothClasses>,
+    /// The score and its parts, each with its mean over the normal and over the abnormal samples of the test.
+    parts: BTreeMap<&'static str, PartMeans>,
     seed: u64,
     seconds: Option<f64>,
     seconds_train: Option<f64>,
     seconds_score: f64,
+    /// Whether the training was interrupted: the seconds are then those after it went on.
+    resumed: bool,
     peak_memory_bytes: Option<u64>,
     n_parameters: usize,
 }
@@ -100,10 +107,12 @@ impl Conclusion<'_> {
             pixels: evaluated.pixels.as_ref(),
             nearest_corner: evaluate::nearest_corner(&self.data.test, evaluated),
             both_classes: evaluate::of_both_classes(&self.data.test, evaluated),
+            parts: evaluate::part_means(&self.data.test, evaluated),
             seed: self.seed,
             seconds: spent.seconds,
             seconds_train: spent.seconds_train,
             seconds_score: evaluated.seconds,
+            resumed: spent.resumed,
             peak_memory_bytes: spent.peak_memory_bytes,
             n_parameters: self.model.weights().n_parameters(),
         }
@@ -113,10 +122,11 @@ impl Conclusion<'_> {
 impl Spent {
     fn recorded(&self) -> Recorded {
         match self {
-            Self::Now { begun, train } => Recorded {
+            Self::Now { begun, train, resumed } => Recorded {
                 seconds: Some(begun.elapsed().as_secs_f64()),
                 seconds_train: Some(*train),
                 peak_memory_bytes: peak_memory_bytes(),
+                resumed: *resumed,
             },
             Self::Before(recorded) => *recorded,
         }

@@ -10,6 +10,7 @@ use crate::weighting::{Parts, both_classes};
 use flicker_core::calibration::{Calibration, Decision};
 use flicker_core::metrics::{Estimate, Ranking, Summary, auroc, summary};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// What came out.
@@ -68,6 +69,13 @@ pub(crate) struct BothClasses {
     pub f1: f64,
     /// Samples of that class.
     pub n: usize,
+}
+
+/// The mean of the score, or of a part of it, over the normal and over the abnormal samples of the test; `None` where there are none.
+#[derive(Serialize)]
+pub(crate) struct PartMeans {
+    pub normal: Option<f64>,
+    pub abnormal: Option<f64>,
 }
 
 impl Evaluated {
@@ -193,6 +201,18 @@ pub(crate) fn by_class(test: &TestSet, evaluated: &Evaluated) -> Vec<ClassRow> {
         });
     }
     rows
+}
+
+/// The means of the score, under `score`, and of each part.
+pub(crate) fn part_means(test: &TestSet, evaluated: &Evaluated) -> BTreeMap<&'static str, PartMeans> {
+    let mean = |values: &[f32], abnormal: bool| {
+        let of = values.iter().zip(&test.abnormal).filter(|(_, is)| **is == abnormal);
+        let (sum, n) = of.fold((0.0, 0), |(sum, n), (value, _)| (sum + f64::from(*value), n + 1));
+        (n > 0).then(|| sum / f64::from(n))
+    };
+    let means = |values: &[f32]| PartMeans { normal: mean(values, false), abnormal: mean(values, true) };
+    let parts = evaluated.parts[1].iter().map(|(name, values)| (*name, means(values)));
+    parts.chain([("score", means(&evaluated.scores))]).collect()
 }
 
 /// The ROC point nearest (0, 1) on the test set.

@@ -18,7 +18,6 @@
 //! A program of many families holds an [`AnyFamily`] for each, and calls [`train_family`] and the [`commands`].
 
 mod args;
-pub mod charts;
 pub mod commands;
 mod compare;
 mod conclude;
@@ -52,6 +51,7 @@ pub use device::device;
 pub use experiment::read as read_experiment;
 pub use failure::Failure;
 pub use family::{AnyFamily, Text};
+pub use flicker_charts as charts;
 pub use screen::{print, print_json, say};
 pub use train::{finish, run_program, train, train_family};
 pub use unseen::Which;

@@ -22,6 +22,9 @@ use serde_json::json;
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// What a program is made of, a hash of its source, is told to it by this variable of the environment; the run folder keeps it.
+const SOURCE: &str = "FLICKER_SOURCE";
+
 /// Runs a train program of the family `C`: reads the arguments, trains, scores, judges and reports. `default` is the text of
 /// the experiment that runs when no file is named.
 pub fn train<C: Config>(default: &str) -> ExitCode {
@@ -89,6 +92,7 @@ pub fn train_family(
     }
     let (folder, resume) = open_folder(args, &experiment, &job, &data)?;
     let signals = Signals::listen()?;
+    let resumed = resume.is_some();
     let evaluated = fit(args, &experiment, &job, &data, model.as_mut(), (&folder, resume, &signals))
         .and_then(|train| {
             let conclusion = Conclusion {
@@ -100,7 +104,7 @@ pub fn train_family(
                 signals: &signals,
                 quiet: args.quiet,
             };
-            conclusion.write(&folder, &Spent::Now { begun: job.begun, train })
+            conclusion.write(&folder, &Spent::Now { begun: job.begun, train, resumed })
         })
         .map_err(|failure| {
             failure.hinting(&format!("go on with --resume --out {}", folder.dir().display()))
@@ -150,6 +154,9 @@ struct RunRecord {
     seed: u64,
     device: String,
     threads: usize,
+    /// What the program was made of, if whoever started it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
     #[serde(flatten)]
     host: Host,
 }
@@ -161,8 +168,13 @@ fn open_folder(
     job: &Job,
     data: &RunData,
 ) -> Result<(Folder, Option<Checkpoint>), Failure> {
-    let run =
-        RunRecord { seed: job.seed, device: args.device.clone(), threads: job.threads, host: Host::here() };
+    let run = RunRecord {
+        seed: job.seed,
+        device: args.device.clone(),
+        threads: job.threads,
+        source: std::env::var(SOURCE).ok().filter(|source| !source.is_empty()),
+        host: Host::here(),
+    };
     let record = format!("{}\n{}", experiment.text, to_toml(&Record { run })?);
     if !args.resume {
         let folder = Folder::create(args.out.as_deref(), &experiment.name, job.seed)?;

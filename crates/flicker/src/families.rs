@@ -18,11 +18,11 @@ pub(crate) static TABLE: [Row; 8] = [
     row::<ae::Config>("ae-mnist-noise", &["ae-mnist-noise-tutorial"]),
     row::<cnn::Config>("cnn-mnist-few-labels", &["cnn-mnist-published"]),
     row::<classic::Config>("classic-mnist-pca", &[]),
-    row::<deepsvdd::Config>("deepsvdd-mnist-0", &["deepsvdd-mnist-1", "deepsvdd-mnist-soft-0"]),
+    row::<deepsvdd::Config>("deepsvdd-mnist-0", &["deepsvdd-mnist-0", "deepsvdd-mnist-soft-0"]),
     row::<anogan::Config>("anogan-mnist-0-small", &["anogan-mnist-0"]),
     row::<anoddpm::Config>("anoddpm-mnist-1", &[]),
     row::<fanogan::Config>("fanogan-mnist-2", &["fanogan-mnist-1"]),
-    row::<ganomaly::Config>("ganomaly-mnist-2", &["ganomaly-mnist-paper-2"]),
+    row::<ganomaly::Config>("ganomaly-mnist-2", &["ganomaly-mnist-paper"]),
 ];
 
 const fn row<C: Config>(default: &'static str, published: &'static [&'static str]) -> Row {

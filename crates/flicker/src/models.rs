@@ -144,9 +144,9 @@ mod tests {
             }
         }
         let ganomaly = TABLE.iter().find(|row| row.name() == "ganomaly").map(Listed::new).expect("a line");
-        assert_eq!(ganomaly.experiments.iter().filter(|one| one.published).count(), 10);
+        assert_eq!(ganomaly.experiments.iter().filter(|one| one.published).count(), 1);
         let text = ganomaly.in_words(false);
-        assert!(text.contains("published  ganomaly-mnist-paper-0 … ganomaly-mnist-paper-9\n"), "{text}");
+        assert!(text.contains("published  ganomaly-mnist-paper\n"), "{text}");
         assert!(text.contains("ours       ganomaly-mnist-2 (default), "), "{text}");
     }
 }

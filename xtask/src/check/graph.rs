@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 /// Which crates of ours each kind of crate may depend on. A kind is a folder, or the name of a crate.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("flicker-kernels", &[]),
     ("flicker-core", &["flicker-kernels"]),
     ("flicker-manifest", &[]),
+    ("flicker-charts", &[]),
     ("model", &["flicker-core", "flicker-kernels"]),
-    ("flicker-runner", &["flicker-core", "flicker-manifest"]),
+    ("flicker-runner", &["flicker-charts", "flicker-core", "flicker-manifest"]),
     ("train", &["flicker-runner", "model"]),
     ("flicker", &["flicker-core", "flicker-runner", "model"]),
     ("flicker-bench", &["flicker-core", "flicker-kernels", "model"]),
@@ -19,7 +20,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         "flicker-device-check",
         &["flicker-bench", "flicker-core", "flicker-kernels", "flicker-runner", "model"],
     ),
-    ("xtask", &["flicker-manifest"]),
+    ("xtask", &["flicker-charts", "flicker-manifest"]),
 ];
 
 /// What candle computes with. Each passes through every crate, so that any of them can be built with it alone.

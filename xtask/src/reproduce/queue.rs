@@ -3,11 +3,14 @@
 use anyhow::Result;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// Something to run.
 pub(super) struct Task {
     /// What it is called.
     pub(super) label: String,
+    /// Tasks of one group take about the same time.
+    pub(super) group: String,
     /// What it will take, as far as it is known.
     pub(super) seconds: Option<f64>,
 }
@@ -19,21 +22,22 @@ pub(super) fn run<T: Send>(
     jobs: usize,
     work: impl Fn(usize) -> Result<(T, String)> + Sync,
 ) -> Vec<Result<T>> {
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(vec![false; tasks.len()]));
+    // The seconds of what is done.
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(vec![None; tasks.len()]));
     let results: Vec<Mutex<Option<Result<T>>>> = tasks.iter().map(|_| Mutex::new(None)).collect();
     let worker = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let (Some(task), Some(slot)) = (tasks.get(index), results.get(index)) else { return };
+            let begun = Instant::now();
             let result = work(index);
             let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            done[index] = true;
+            done[index] = Some(begun.elapsed().as_secs_f64());
             let words = match &result {
                 Ok((_, words)) => words.clone(),
                 Err(error) => format!("failed: {error:#}"),
             };
-            let open = tasks.iter().zip(done.iter()).filter(|(_, done)| !**done);
-            let open: Vec<Option<f64>> = open.map(|(task, _)| task.seconds).collect();
+            let open = expected(tasks, &done);
             let (n, of) = (tasks.len() - open.len(), tasks.len());
             crate::say(&format!("[{n}/{of}] {}: {words}{}", task.label, left(&open, jobs)));
             *slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) =
@@ -50,6 +54,17 @@ pub(super) fn run<T: Send>(
         slot.unwrap_or_else(|| Err(anyhow::anyhow!("was not run")))
     };
     results.into_iter().map(taken).collect()
+}
+
+/// What the tasks that are not done will take: as they were timed before, or as others of their group took by now.
+fn expected(tasks: &[Task], done: &[Option<f64>]) -> Vec<Option<f64>> {
+    let taken = |group: &str| {
+        let of_group = tasks.iter().zip(done).filter(|(task, _)| task.group == group);
+        let seconds: Vec<f64> = of_group.filter_map(|(_, seconds)| *seconds).collect();
+        (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>() / seconds.len() as f64)
+    };
+    let open = tasks.iter().zip(done).filter(|(_, done)| done.is_none());
+    open.map(|(task, _)| task.seconds.or_else(|| taken(&task.group))).collect()
 }
 
 /// The time that runs of these seconds take, `jobs` at a time, in words; nothing where there is nothing to run.
@@ -83,7 +98,8 @@ mod tests {
     use anyhow::bail;
 
     fn tasks(n: usize) -> Vec<Task> {
-        (0..n).map(|i| Task { label: format!("task {i}"), seconds: Some(i as f64) }).collect()
+        let task = |i| Task { label: format!("task {i}"), group: String::new(), seconds: Some(i as f64) };
+        (0..n).map(task).collect()
     }
 
     #[test]
@@ -115,6 +131,15 @@ mod tests {
             Ok(((), String::new()))
         });
         assert!((2..=3).contains(&most.into_inner()));
+    }
+
+    #[test]
+    fn what_was_never_timed_takes_as_long_as_its_like_took_by_now() {
+        let task = |group: &str, seconds| Task { label: String::new(), group: group.into(), seconds };
+        let tasks =
+            [task("a", None), task("a", None), task("b", None), task("b", Some(7.0)), task("a", None)];
+        let done = [Some(2.0), Some(4.0), None, None, None];
+        assert_eq!(expected(&tasks, &done), [None, Some(7.0), Some(3.0)]);
     }
 
     #[test]

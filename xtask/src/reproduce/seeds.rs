@@ -22,6 +22,16 @@ impl Seeds {
     }
 }
 
+impl std::fmt::Display for Seeds {
+    /// As it is read.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::First(n) => write!(f, "{n}"),
+            Self::Listed(seeds) => seeds.iter().try_for_each(|seed| write!(f, "{seed},")),
+        }
+    }
+}
+
 impl FromStr for Seeds {
     type Err = anyhow::Error;
 
@@ -57,6 +67,10 @@ mod tests {
         assert_eq!((of("7,")?, of("1,5")?), (vec![7], vec![1, 5]));
         for wrong in ["", "a", "3..1", "0..", "1,b", "-1", "0..99999999999"] {
             assert!(wrong.parse::<Seeds>().is_err(), "{wrong}");
+        }
+        for text in ["3", "0..2", "7,", "1,5"] {
+            let seeds: Seeds = text.parse()?;
+            assert_eq!(seeds.to_string().parse::<Seeds>()?, seeds);
         }
         Ok(())
     }

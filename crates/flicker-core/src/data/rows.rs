@@ -109,11 +109,21 @@ mod tests {
         let large = rows.apply(&table(1000)?, &Rng::new(0))?;
         let found = values(&large)?;
         assert!(found.len() == 100 && found.is_sorted_by(|a, b| a < b) && found[99] > 800.0, "{found:?}");
-        assert!(found.iter().zip(large.labels()).all(|(x, label)| (*x as u32 % 10 == 0) == (*label == 1)));
+        assert!(
+            found
+                .iter()
+                .zip(large.labels())
+                .all(|(x, label)| (*x as u32).is_multiple_of(10) == (*label == 1))
+        );
         assert_eq!(large.columns(), ["x"]);
         let small = rows.apply(&table(20)?, &Rng::new(0))?;
         let found = values(&small)?;
-        assert!(found.iter().zip(small.labels()).all(|(x, label)| (*x as u32 % 10 == 0) == (*label == 1)));
+        assert!(
+            found
+                .iter()
+                .zip(small.labels())
+                .all(|(x, label)| (*x as u32).is_multiple_of(10) == (*label == 1))
+        );
         assert_eq!(found.len(), 50);
         assert_eq!(Twins::of(small.source().as_ref())?.group(49), 49); // a copy, and not counted as one
         assert_eq!(values(&rows.apply(&table(70)?, &Rng::new(0))?)?, values(&table(70)?)?);

@@ -15,8 +15,7 @@ use maud::{Markup, html};
 use std::collections::BTreeSet;
 
 use super::folder::Folder;
-use super::page::Section;
-use crate::charts::{self, Chart, Labelled, OperatingPoint, Threshold};
+use crate::charts::{self, Chart, Labelled, OperatingPoint, Section, Threshold};
 
 /// All charts of a run, with ids that differ.
 #[derive(Default)]
@@ -34,7 +33,7 @@ pub(super) struct Charts {
 
 /// The sections, in order.
 pub(super) fn all(folder: &Folder, charts: &Charts) -> Vec<Section> {
-    let section = |id, title, body| Section { id, title, body };
+    let section = |id: &str, title: &str, body| Section { id: id.to_owned(), title: title.to_owned(), body };
     let mut sections = vec![
         section("result", "Result", result::body(folder)),
         section("decision", "Decision", decision::body(folder, charts)),

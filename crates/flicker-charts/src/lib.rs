@@ -1,4 +1,5 @@
-//! Charts as SVG, for the report page and as files that can be read alone.
+//! Charts as SVG, for pages and as files that can be read alone, and the page that holds them: one file, no network, light and
+//! dark. The report of a run and the page of all results are made of it.
 //!
 //! Why not a plotting library: the one for Rust that is kept up (plotters 0.3) places text without knowing its neighbours,
 //! writes fixed colours, and gives neither title nor description to a screen reader. What is needed here is small: two
@@ -9,7 +10,9 @@
 //! repeat what they say.
 
 mod curves;
+mod experiments;
 mod histogram;
+mod page;
 mod plot;
 mod promise;
 mod rates;
@@ -22,17 +25,18 @@ mod weighting;
 use maud::{Markup, PreEscaped, html};
 
 pub use curves::{Labelled, OperatingPoint, precision_recall, roc, roc_pair};
+pub use experiments::{Case, Costed, FalseAlarms, Line, accuracy_and_time, by_case, false_alarms};
 pub use histogram::{Threshold, part_histogram, score_histogram};
+pub use page::{Page, Section};
 pub use promise::promise;
 pub use rates::wilson_95;
 pub use ridges::{Group, distributions};
+pub use text::number;
 pub use training::{Losses, losses, watched};
 pub use weighting::{Weighed, weighting};
 
-pub(crate) use text::number;
-
 /// Colours of the charts, light and dark; the page includes it once, a file of its own carries it.
-pub(crate) const STYLE: &str = include_str!("style.css");
+pub const STYLE: &str = include_str!("style.css");
 
 /// A finished chart.
 #[derive(Clone, Debug)]

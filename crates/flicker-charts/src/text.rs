@@ -55,7 +55,7 @@ pub(super) fn cut_middle(text: &str, room: f64) -> String {
 }
 
 /// A number for a reader: three significant digits, no more zeros than needed, powers of ten where they are shorter.
-pub(crate) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }

@@ -201,7 +201,7 @@ impl Plot {
         self.left + self.x.unit(x) * (self.right - self.left)
     }
 
-    fn at_y(&self, y: f64) -> f64 {
+    pub(super) fn at_y(&self, y: f64) -> f64 {
         TOP + self.height * (1.0 - self.y.unit(y))
     }
 
