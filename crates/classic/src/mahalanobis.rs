@@ -52,9 +52,9 @@ impl Method for Ellipsoid {
             let rows = Rows::read(source, &block.clone().collect::<Vec<_>>())?;
             let latents = self.latents.encode(weights, &rows)?;
             if piece < blocks.len() {
-                moments.add_to_mean(&latents)
+                moments.add_to_mean(&latents);
             } else {
-                moments.add_squares(&latents)?
+                moments.add_squares(&latents)?;
             }
             Ok(Some(Losses::default()))
         })?;
