@@ -37,7 +37,7 @@ const OF_TWINS: [(&str, usize, f32, f32); FAMILIES.len()] = [
     ("score-fanogan256", 1, 1.819_337_1, 1e-4),
     ("score-fanogan64px", 1, 32.497, 1e-4),
     ("anoddpm32", 3, 1.133_348_5, 1e-4),
-    ("anoddpm64", 3, 1.064_684, 1e-4),
+    ("anoddpm64", 1, 1.137_759_3, 1e-4),
     ("diffusion32", 1, 0.716_180_56, 0.05),
     ("diffusion64", 1, 0.660_447_8, 0.05),
 ];
