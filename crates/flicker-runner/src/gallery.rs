@@ -22,12 +22,21 @@ pub(crate) fn write(
     show: &Show<'_>,
 ) -> std::result::Result<(), Failure> {
     let SampleShape::Image { .. } = test.source.shape() else { return Ok(()) };
-    let mut strips = Vec::new();
+    let mut scored = Vec::new();
     for (title, note, indices) in chosen(test, evaluated) {
         if !indices.is_empty() {
-            let items = items(model, test, evaluated, &indices, show)?;
-            strips.push(Strip { title: title.to_string(), note, items });
+            let xs = tensor(test.source.as_ref(), &indices, show.device)?;
+            let scores = model.score(&xs, show.rng)?;
+            scored.push((title, note, indices, xs, scores));
         }
+    }
+    // One scale for all strips: what is bright in one is as abnormal as what is bright in another.
+    let heat_scale = heat_scale(scored.iter().map(|(.., scores)| scores))?;
+    let mut strips = Vec::new();
+    for (title, note, indices, xs, scores) in scored {
+        let shown = Shown { indices: &indices, xs: &xs, scores: &scores, heat_scale };
+        let items = items(test, evaluated, &shown, show.prepare)?;
+        strips.push(Strip { title: title.to_string(), note, items });
     }
     Ok(write_gallery(folder.dir(), &strips)?)
 }
@@ -80,22 +89,28 @@ fn chosen(test: &TestSet, evaluated: &Evaluated) -> Vec<Chosen> {
     ]
 }
 
+/// The samples of a strip, scored.
+struct Shown<'a> {
+    indices: &'a [usize],
+    xs: &'a Tensor,
+    scores: &'a Scores,
+    /// The value of a map that is shown brightest.
+    heat_scale: f32,
+}
+
 fn items(
-    model: &dyn Detector,
     test: &TestSet,
     evaluated: &Evaluated,
-    indices: &[usize],
-    show: &Show<'_>,
+    shown: &Shown<'_>,
+    prepare: Prepare,
 ) -> std::result::Result<Vec<Item>, Failure> {
-    let xs = tensor(test.source.as_ref(), indices, show.device)?;
-    let scores = model.score(&xs, show.rng)?;
-    let heat_scale = heat_scale(&scores)?;
+    let &Shown { indices, xs, scores, heat_scale } = shown;
     let mut items = Vec::new();
     let masks = masks(test, indices)?;
     for (row, &index) in indices.iter().enumerate() {
-        let mut images = vec![("input".to_string(), plain(&xs, row, show.prepare)?)];
+        let mut images = vec![("input".to_string(), plain(xs, row, prepare)?)];
         if let Some(reconstruction) = &scores.reconstruction {
-            images.push(("reconstruction".to_string(), plain(reconstruction, row, show.prepare)?));
+            images.push(("reconstruction".to_string(), plain(reconstruction, row, prepare)?));
         }
         if let Some(map) = scores.map.as_ref().filter(|map| map.rank() == 4) {
             images.push(("map".to_string(), heat(map, row, heat_scale)?));
@@ -135,10 +150,12 @@ fn overlay(
     Picture::overlay(input, &map, mask).map_err(|error| Error::data("picture", error.to_string()))
 }
 
-/// The value that is shown brightest, the same for all maps of a strip.
-fn heat_scale(scores: &Scores) -> Result<f32> {
-    let Some(map) = &scores.map else { return Ok(1.0) };
-    let highest = map.flatten_all()?.max(0)?.to_scalar::<f32>()?;
+/// The value that is shown brightest: the highest of all maps.
+fn heat_scale<'a>(scores: impl Iterator<Item = &'a Scores>) -> Result<f32> {
+    let mut highest = 0.0f32;
+    for map in scores.filter_map(|scores| scores.map.as_ref()) {
+        highest = highest.max(map.flatten_all()?.max(0)?.to_scalar::<f32>()?);
+    }
     Ok(if highest > 0.0 { highest } else { 1.0 })
 }
 
