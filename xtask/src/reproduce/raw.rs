@@ -147,7 +147,7 @@ pub(super) mod tests {
             [[entry]]\nname = 'good'\ntitle = 'a good one'\nexperiment = 'toy'\npublished = 'paper'\n\
             expect = { auroc = { at_least = 0.8 } }\n\
             [[entry]]\nname = 'bad'\ntitle = 'a <bad> one'\nexperiment = 'toy'\nset.config.epochs = 1\n";
-        suite::write(dir.path(), "toys", text);
+        suite::tests::write(dir.path(), "toys", text);
         let suites = suite::all(dir.path()).expect("suites");
         let row = |&(config, seed, metric, value): &(&str, u64, &str, f64)| {
             let mut entries = suites[0].entries.iter().flat_map(|entry| &entry.experiments);

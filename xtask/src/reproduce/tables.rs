@@ -87,7 +87,7 @@ fn result(suite: &Suite, entry: &EntrySummary<'_>) -> Vec<String> {
         shown(entry.mean("auprc"), 3),
         shown(entry.mean("f1"), 3),
         false_alarms(entry),
-        number("seconds_train", 1),
+        entry.mean("seconds_train").map_or(String::new(), |mean| short(mean.mean)),
         milliseconds,
         number("n_parameters", 0),
         bytes,
@@ -155,7 +155,11 @@ pub(super) fn by_case(summary: &Summary<'_>) -> Option<Table> {
     for entry in &summary.entries {
         let mut row = vec![entry.entry.name.clone()];
         row.extend((0..suite.cases.len()).map(|case| plain(entry.of_case(case, "auroc"), 3)));
-        row.push(if entry.whole() { plain(entry.mean("auroc"), 3) } else { String::new() });
+        row.push(match (entry.nothing(), entry.whole()) {
+            (true, _) => NOT_RUN.into(),
+            (_, true) => plain(entry.mean("auroc"), 3),
+            _ => String::new(),
+        });
         table.rows.push(row);
     }
     for row in suite.published.iter().filter(|row| row.metric == "auroc" && row.values.len() > 1) {
