@@ -79,7 +79,7 @@ pub enum ImageScore {
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum Reverse {
     /// The posterior's mean and noise (Ho et al., algorithm 2), every so many steps; 1 is published. What larger strides cost is
-    /// in the crate's `NOTES.md`: STRIDES
+    /// in the crate's `NOTES.md`: on digits nothing at λ 250 up to 25, 0.06 of AUROC at λ 50 by 10.
     Ancestral {
         /// Steps taken at once.
         every: usize,
