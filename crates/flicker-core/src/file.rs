@@ -4,6 +4,7 @@ use crate::{Error, Result};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Writes `bytes` to `path` so that a reader sees the old file or the whole new one, never a part.
 ///
@@ -11,7 +12,10 @@ use std::path::Path;
 /// If the system refuses a write, the sync or the rename; the half-written neighbour is then removed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+    // Of its own for each call, since two threads may write one file.
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let beside = path.with_file_name(format!(".{name}.{}.{call}.part", std::process::id()));
     let written = write_synced(&beside, bytes).and_then(|()| fs::rename(&beside, path));
     written.map_err(|source| {
         // Nothing more can be done about a neighbour that cannot be removed; the first error is the one to tell.
@@ -61,6 +65,21 @@ mod tests {
         assert_eq!(read(&path)?, b"new");
         assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 1);
         Ok(())
+    }
+
+    #[test]
+    fn threads_may_write_one_file() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("a.txt");
+        std::thread::scope(|scope| {
+            for text in [[b'a'; 4096], [b'b'; 4096], [b'c'; 4096], [b'd'; 4096]] {
+                let path = &path;
+                scope.spawn(move || (0..25).for_each(|_| write_whole(path, &text).expect("written")));
+            }
+        });
+        let found = read(&path).expect("there");
+        assert!(found.len() == 4096 && found.iter().all(|byte| *byte == found[0]));
+        assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 1);
     }
 
     #[test]
