@@ -1,7 +1,7 @@
 //! The product of two matrices of any strides, by the inner loop of the convolutions: the left factor is read in place,
 //! the right one is packed in panels, and what follows the product is done while its rows are in the cache.
 
-use crate::panels::{Panels, copy_short, zero_unused};
+use crate::panels::{Cut, Panels, copy_short, zero_unused};
 use crate::product::{Product, Rows};
 use crate::row::RowProduct;
 use crate::simd::{Element, Isa};
@@ -136,6 +136,64 @@ fn few_rows<T: Element>(
     });
 }
 
+/// As [`each_block`], for a result of one block of rows and a `b` that lies row by row: each panel is asked for only once, so a
+/// few of them are packed where they are used, and do not go through memory.
+fn one_block<T: Element>(
+    isa: Isa,
+    (m, k, n): (usize, usize, usize),
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    store: impl Fn(Range<usize>, Range<usize>, &[T], usize) + Sync + Send,
+) {
+    /// Panels that are packed together, at most: what is read of a row is long, and the sums stay in the second-level cache.
+    const TOGETHER: usize = 64;
+    let cut = Cut::new::<T>(isa, n);
+    let together = TOGETHER.min(cut.panels().div_ceil(rayon::current_num_threads()));
+    // Of the left factor, each part lies in one piece: its rows may be so far apart that they share few places in the cache.
+    let rows: Vec<usize> = (0..m).map(|i| i * TERMS).collect();
+    let terms: Vec<usize> = (0..TERMS).collect();
+    for_each(cut.panels().div_ceil(together), m * n * k, |group| {
+        let group = group * together..cut.panels().min((group + 1) * together);
+        let start = cut.first(group.start);
+        let widths: usize = group.clone().map(|j| cut.width(j)).sum();
+        let mut packed = Scratch::new(TERMS * widths);
+        let mut left = Scratch::new(m * TERMS);
+        let mut sums = Scratch::new(m * widths);
+        for part in (0..k).step_by(TERMS).map(|first| first..k.min(first + TERMS)) {
+            for (i, s) in part.clone().enumerate() {
+                let from = &b.data[s * b.strides.0..][..n];
+                for j in group.clone() {
+                    let (first, used, width) = (cut.first(j), cut.used(j), cut.width(j));
+                    let to = &mut packed[TERMS * (first - start) + i * width..][..width];
+                    copy_short(&from[first..first + used], &mut to[..used]);
+                    to[used..].fill(T::default());
+                }
+            }
+            for (i, to) in left.chunks_exact_mut(TERMS).enumerate() {
+                let from = a.data[i * a.strides.0 + part.start * a.strides.1..].iter().step_by(a.strides.1);
+                to[..part.len()].iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+            }
+            for j in group.clone() {
+                let (first, width) = (cut.first(j) - start, cut.width(j));
+                let product = Product {
+                    a: &left,
+                    rows: &rows,
+                    sums: &terms[..part.len()],
+                    b: Rows { data: &packed[TERMS * first..][..part.len() * width], stride: width },
+                    out: &mut sums[m * first..][..m * width],
+                    width,
+                    add: part.start > 0,
+                };
+                T::multiply(isa, product);
+            }
+        }
+        for j in group {
+            let (first, used, width) = (cut.first(j), cut.used(j), cut.width(j));
+            store(0..m, first..first + used, &sums[m * (first - start)..][..m * width], width);
+        }
+    });
+}
+
 /// Calls `store(rows, columns, sums, width of a row of sums)` for blocks that together cover the product.
 fn each_block<T: Element>(
     isa: Isa,
@@ -144,6 +202,9 @@ fn each_block<T: Element>(
     b: Matrix<'_, T>,
     store: impl Fn(Range<usize>, Range<usize>, &[T], usize) + Sync + Send,
 ) {
+    if m <= ROWS && b.strides.1 == 1 {
+        return one_block(isa, (m, k, n), a, b, store);
+    }
     let panels = b.packed(isa, k, n);
     let rows: Vec<usize> = (0..m).map(|i| i * a.strides.0).collect();
     let terms: Vec<usize> = (0..k).map(|s| s * a.strides.1).collect();
@@ -191,6 +252,7 @@ mod tests {
                 (2, 0, 3),
                 (200, 16, 33),
                 (3, 520, 64),
+                (50, 600, 1100),
             ] {
                 for (a_t, b_t) in [(false, false), (false, true), (true, false), (true, true)] {
                     let (a, b) = (numbers(m * k, 1.3), numbers(k * n, 0.7));
