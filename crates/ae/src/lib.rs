@@ -47,6 +47,7 @@
 //! ```
 
 mod config;
+mod described;
 mod loss;
 mod model;
 mod network;

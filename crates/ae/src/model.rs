@@ -1,10 +1,12 @@
 //! The model: one network, one optimizer, and what its scores need.
 
+use crate::described::describe;
 use crate::score::{Statistics, score};
 use crate::training::Descent;
 use crate::{Config, Network};
 use candle_core::{Device, Tensor};
 use flicker_core::data::Source;
+use flicker_core::graph::{Described, Graph, Value};
 use flicker_core::optim::{Adam, AdamConfig};
 use flicker_core::run::{Phase, Run};
 use flicker_core::{Detector, Result, Rng, SampleShape, Scores, TrainSet, Weights};
@@ -83,6 +85,10 @@ impl Detector for Autoencoder {
     fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
         self.shape.expect_batch(xs)?;
         score(&self.config, &self.frozen, &self.statistics, xs)
+    }
+
+    fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Described> {
+        describe(&self.config, &self.network, &self.statistics, graph, xs)
     }
 
     fn weights(&self) -> &Weights {

@@ -86,6 +86,16 @@ impl Statistics {
         Ok(Self { residuals, codes })
     }
 
+    /// `(F)`.
+    pub(crate) fn residuals(&self) -> Option<&Tensor> {
+        self.residuals.as_ref().map(Var::as_tensor)
+    }
+
+    /// Mean `(K)` and precision `(K, K)` of the codes.
+    pub(crate) fn codes(&self) -> Option<(&Tensor, &Tensor)> {
+        self.codes.as_ref().map(|codes| (codes.mean.as_tensor(), codes.precision.as_tensor()))
+    }
+
     /// Fits what is needed on `normal`, in f64 and in the order of the samples.
     pub(crate) fn fit(&self, network: &Network, normal: &dyn Source) -> Result<()> {
         let Some(residuals) = &self.residuals else { return Ok(()) };

@@ -4,6 +4,7 @@ use crate::map::smoothed;
 use crate::training::{Denoising, Optimizers};
 use crate::{Config, ImageScore, Reverse, Schedule, UNet, Variance};
 use candle_core::{Device, Tensor};
+use flicker_core::graph::{Described, Graph, Value};
 use flicker_core::run::{Phase, Run};
 use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
 use rayon::prelude::*;
@@ -127,6 +128,12 @@ impl Detector for AnoDdpm {
         let of = |score: ImageScore| -> Vec<f32> { rows.iter().map(|row| score.of(row)).collect() };
         let parts = vec![("mean", of(ImageScore::Mean)), ("max", of(ImageScore::Max))];
         Ok(Scores { total: of(self.config.image_score), parts, reconstruction: Some(x_hat), map: Some(map) })
+    }
+
+    fn describe(&self, _: &mut Graph, _: Value) -> Result<Described> {
+        Err(Error::NotOnePass(
+            "each sample is noised by draws of its own and denoised over many steps".into(),
+        ))
     }
 
     fn weights(&self) -> &Weights {

@@ -7,6 +7,7 @@ use crate::{Architecture, Config, Scoring};
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use flicker_core::data::{Source, chunks, tensor};
+use flicker_core::graph::{Described, Graph, Value};
 use flicker_core::nn::Mode;
 use flicker_core::run::{Phase, Run};
 use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, Standards, TrainSet, Weights};
@@ -219,6 +220,10 @@ impl Detector for AnoGan {
         let map = (xs - &found.x_hat)?.abs()?.mean_keepdim(1)?.detach(); // (B, 1, S, S)
         let parts = vec![("residual", found.residual), ("discrimination", found.discrimination)];
         Ok(Scores { total, parts, reconstruction: Some(found.x_hat), map: Some(map) })
+    }
+
+    fn describe(&self, _: &mut Graph, _: Value) -> Result<Described> {
+        Err(Error::NotOnePass("the latent of each sample is searched for step by step, by gradients".into()))
     }
 
     fn weights(&self) -> &Weights {

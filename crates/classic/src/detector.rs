@@ -10,6 +10,7 @@ use crate::one_class_svm::Machine;
 use crate::pca::Subspace;
 use crate::rows::Rows;
 use candle_core::{Device, Tensor};
+use flicker_core::graph::{Described, Graph, Value};
 use flicker_core::run::Run;
 use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
 
@@ -26,6 +27,14 @@ pub(crate) trait Method: Send + Sync {
 
     /// The scores of finite rows.
     fn score(&self, weights: &Weights, rows: &Rows) -> Result<Scored>;
+
+    /// The same in a graph, for rows `(F)`.
+    fn describe(&self, weights: &Weights, graph: &mut Graph, rows: Value) -> Result<Described> {
+        let _ = (weights, graph, rows);
+        let why =
+            "this method walks trees or looks through kept samples; pca and mahalanobis can be exported";
+        Err(Error::NotOnePass(why.into()))
+    }
 }
 
 /// Scores of rows. What is explained and what is not has the rows' own shape.
@@ -90,6 +99,20 @@ impl Detector for Classic {
             scores.reconstruction = Some(x_hat);
         }
         Ok(scores)
+    }
+
+    fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Described> {
+        let dims = graph.dims(xs).to_vec();
+        let rows = graph.flatten(xs)?;
+        let Described { total, map } = self.method.describe(&self.weights, graph, rows)?;
+        let map = match map {
+            Some(map) => {
+                let map = graph.reshape(map, &dims)?;
+                Some(graph.mean_of_channels(map))
+            }
+            None => None,
+        };
+        Ok(Described { total, map })
     }
 
     fn weights(&self) -> &Weights {

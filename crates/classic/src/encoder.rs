@@ -6,6 +6,7 @@ use crate::pca;
 use crate::rows::{Rows, fitted, product};
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
+use flicker_core::graph::{Binary, Graph, Value};
 use flicker_core::losses::mse;
 use flicker_core::nn::{Activation, Linear};
 use flicker_core::optim::{Adam, AdamConfig, Optimizer};
@@ -73,6 +74,21 @@ impl Latents {
                 model.frozen.encode(&rows.tensor()?.to_device(weights.device())?)?.to_device(&Device::Cpu)?
             }
         })
+    }
+
+    /// [`Latents::encode`] in a graph.
+    pub(crate) fn describe(&self, weights: &Weights, graph: &mut Graph, rows: Value) -> Result<Value> {
+        match self {
+            Self::Own => Ok(rows),
+            Self::Linear { .. } => {
+                let mean = graph.weight(&weights.fitted("encoder.mean")?);
+                let centred = graph.binary(Binary::Sub, rows, mean)?;
+                graph.linear(centred, &weights.fitted("encoder.components")?, None)
+            }
+            Self::Trained(model) => {
+                model.network.encoder.iter().try_fold(rows, |xs, layer| layer.describe(graph, xs))
+            }
+        }
     }
 
     /// What samples with these latents look like.

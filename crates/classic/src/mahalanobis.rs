@@ -12,6 +12,7 @@ use crate::encoder::Latents;
 use crate::pca::eigen;
 use crate::rows::{Rows, blocks, fitted, product, square, transposed_product, with_values};
 use candle_core::{DType, Device, Tensor};
+use flicker_core::graph::{Binary, Described, Graph, Unary, Value};
 use flicker_core::run::{Losses, Run};
 use flicker_core::{Error, Result, TrainSet, Weights};
 use nalgebra::DMatrix;
@@ -74,6 +75,16 @@ impl Method for Ellipsoid {
         let norm = |row: &[f32]| square(row).sqrt() as f32;
         let total = with_values(&white, |white| white.chunks_exact(width).map(norm).collect())?;
         Ok(Scored { total, ..Scored::default() })
+    }
+
+    fn describe(&self, weights: &Weights, graph: &mut Graph, rows: Value) -> Result<Described> {
+        let latents = self.latents.describe(weights, graph, rows)?;
+        let centre = graph.weight(&weights.fitted("centre")?);
+        let off = graph.binary(Binary::Sub, latents, centre)?;
+        let white = graph.linear(off, &weights.fitted("whitening")?, None)?;
+        let squares = graph.binary(Binary::Mul, white, white)?;
+        let distance = graph.sum(squares);
+        Ok(Described { total: graph.unary(Unary::Sqrt, distance), map: None })
     }
 }
 

@@ -10,6 +10,7 @@ use crate::randomized;
 use crate::rows::{BLOCK, Rows, blocks, fitted, product, transposed_product, with_values};
 use candle_core::{DType, Device, Tensor};
 use flicker_core::data::Source;
+use flicker_core::graph::{Binary, Described, Graph, Value};
 use flicker_core::run::{Losses, Run};
 use flicker_core::{Error, Result, TrainSet, Weights};
 use flicker_kernels::{Vectorise, vectorised};
@@ -57,6 +58,17 @@ impl Method for Subspace {
             },
         )?;
         Ok(Scored { total, reconstruction: Some(reconstruction), residual: Some(residual) })
+    }
+
+    fn describe(&self, weights: &Weights, graph: &mut Graph, rows: Value) -> Result<Described> {
+        let mean = graph.weight(&weights.fitted("mean")?);
+        let components = weights.fitted("components")?;
+        let centred = graph.binary(Binary::Sub, rows, mean)?;
+        let coordinates = graph.linear(centred, &components, None)?;
+        let components = graph.weight(&components);
+        let projected = graph.matmul(coordinates, components)?;
+        let squares = graph.squared_difference(centred, projected)?;
+        Ok(Described { total: graph.mean(squares), map: Some(squares) })
     }
 }
 

@@ -4,6 +4,7 @@ use crate::network::ABNORMAL;
 use crate::training::{Descent, Labelled};
 use crate::{Config, Network};
 use candle_core::{Device, Tensor};
+use flicker_core::graph::{Binary, Described, Graph, Unary, Value};
 use flicker_core::nn::{Activation, activate};
 use flicker_core::optim::{Adam, AdamConfig};
 use flicker_core::run::{Phase, Run};
@@ -71,6 +72,15 @@ impl Detector for Classifier {
         // The softmax of two outputs is the sigmoid of their difference.
         let total = activate(&logits, Activation::Sigmoid)?.to_vec1()?;
         Ok(Scores { parts: vec![("logit", logits.to_vec1()?)], ..Scores::new(total) })
+    }
+
+    fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Described> {
+        let outputs = self.network.describe(graph, xs)?;
+        let abnormal = graph.narrow(outputs, 0, ABNORMAL, 1)?;
+        let normal = graph.narrow(outputs, 0, 1 - ABNORMAL, 1)?;
+        let logit = graph.binary(Binary::Sub, abnormal, normal)?;
+        let logit = graph.reshape(logit, &[])?;
+        Ok(Described { total: graph.unary(Unary::Sigmoid, logit), map: None })
     }
 
     fn weights(&self) -> &Weights {

@@ -4,6 +4,7 @@ use crate::Config;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use flicker_core::Result;
+use flicker_core::graph::{Graph, Value};
 use flicker_core::nn::{Activation, Conv2d, ConvSpec, Linear, Window, max_pool2d};
 
 /// The classes, in the order of the outputs.
@@ -47,5 +48,17 @@ impl Network {
             xs = max_pool2d(&convolution.forward_then(&xs, Activation::Relu)?, self.window)?;
         }
         self.last.forward(&self.hidden.forward(&xs.flatten_from(1)?)?)
+    }
+
+    /// [`Network::forward`] in a graph.
+    pub(crate) fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Value> {
+        let mut xs = xs;
+        for convolution in &self.convolutions {
+            let ys = convolution.describe(graph, xs)?;
+            let ys = graph.activate(ys, Activation::Relu)?;
+            xs = graph.max_pool(ys, self.window)?;
+        }
+        let xs = self.hidden.describe(graph, xs)?;
+        self.last.describe(graph, xs)
     }
 }

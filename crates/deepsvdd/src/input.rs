@@ -3,6 +3,7 @@
 use crate::Contrast;
 use candle_core::{Device, Tensor};
 use flicker_core::data::{Source, chunks, tensor};
+use flicker_core::graph::{Binary, Graph, Unary, Value};
 use flicker_core::run::{Losses, Run};
 use flicker_core::{Result, Weights};
 
@@ -19,6 +20,27 @@ pub(crate) fn contrasted(xs: &Tensor, contrast: Contrast) -> Result<Tensor> {
     // A sample without any contrast stays zero.
     let scale = rows.abs()?.mean_keepdim(1)?.maximum(f32::MIN_POSITIVE as f64)?;
     Ok(rows.broadcast_div(&scale)?.reshape(xs.shape())?)
+}
+
+/// [`contrasted`] in a graph.
+pub(crate) fn describe_contrasted(graph: &mut Graph, xs: Value, contrast: Contrast) -> Result<Value> {
+    if contrast == Contrast::None {
+        return Ok(xs);
+    }
+    let mean = graph.mean_keeping(xs);
+    let off = graph.binary(Binary::Sub, xs, mean)?;
+    let size = graph.unary(Unary::Abs, off);
+    let size = graph.mean_keeping(size);
+    let least = graph.number(f64::from(f32::MIN_POSITIVE))?;
+    let size = graph.binary(Binary::Max, size, least)?;
+    graph.binary(Binary::Div, off, size)
+}
+
+/// [`rescaled`] in a graph.
+pub(crate) fn describe_rescaled(graph: &mut Graph, xs: Value, low: f32, high: f32) -> Result<Value> {
+    let width = f64::from(high) - f64::from(low);
+    let scale = if width > 0.0 { 1.0 / width } else { 1.0 };
+    graph.affine_by(xs, scale, -f64::from(low) * scale)
 }
 
 /// The samples `xs` with `low` at 0 and `high` at 1.

@@ -1,11 +1,12 @@
 //! The detector: range, autoencoder, centre, objective, and the distance from the centre as the score.
 
-use crate::input::{contrasted, fit_range, rescaled};
+use crate::input::{contrasted, describe_contrasted, describe_rescaled, fit_range, rescaled};
 use crate::network::{Decoder, Encoder};
 use crate::training::{Objected, Pretraining};
 use crate::{Config, Objective};
 use candle_core::{DType, Device, Tensor};
 use flicker_core::data::{Source, chunks, tensor};
+use flicker_core::graph::{Described, Graph, Value};
 use flicker_core::nn::Mode;
 use flicker_core::optim::{Adam, AdamConfig};
 use flicker_core::run::{Losses, Phase, Run};
@@ -155,6 +156,23 @@ impl Detector for DeepSvdd {
             Objective::SoftBoundary => self.radius()?.powi(2) as f32,
         };
         Ok(Scores::new(distances.into_iter().map(|distance| distance - inside).collect()))
+    }
+
+    fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Described> {
+        let mut xs = describe_contrasted(graph, xs, self.config.contrast)?;
+        if self.config.rescale {
+            let range: Vec<f32> = self.weights.fitted("range")?.to_vec1()?;
+            xs = describe_rescaled(graph, xs, range[0], range[1])?;
+        }
+        let zs = self.encoder.describe(graph, xs)?;
+        let centre = graph.weight(&self.weights.fitted("centre")?);
+        let squares = graph.squared_difference(zs, centre)?;
+        let distance = graph.sum(squares);
+        let total = match self.config.objective {
+            Objective::OneClass => distance,
+            Objective::SoftBoundary => graph.affine_by(distance, 1.0, -self.radius()?.powi(2))?,
+        };
+        Ok(Described { total, map: None })
     }
 
     fn weights(&self) -> &Weights {

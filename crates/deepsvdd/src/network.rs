@@ -3,6 +3,7 @@
 use crate::{Config, Network};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
+use flicker_core::graph::{Graph, Value};
 use flicker_core::nn::{
     Activation, BatchNorm, Conv2d, ConvSpec, Linear, Mode, Window, activate, max_pool2d, torch_default,
     upsample_nearest2d,
@@ -60,6 +61,17 @@ impl Encoder {
             xs = max_pool2d(&xs, Window::square(2, 2, 0))?;
         }
         self.linear.iter().try_fold(xs.flatten_from(1)?, |xs, layer| layer.forward(&xs))
+    }
+
+    /// [`Encoder::forward`] in evaluation mode, in a graph.
+    pub(crate) fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Value> {
+        let mut xs = xs;
+        for (conv, norm) in &self.convolutions {
+            let ys = conv.describe(graph, xs)?;
+            let ys = norm.describe(graph, ys)?;
+            xs = graph.max_pool(ys, Window::square(2, 2, 0))?;
+        }
+        self.linear.iter().try_fold(xs, |xs, layer| layer.describe(graph, xs))
     }
 }
 

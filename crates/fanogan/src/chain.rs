@@ -8,6 +8,7 @@
 use crate::norm::LayerNorm;
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
+use flicker_core::graph::{Binary, Graph, Value};
 use flicker_core::nn::{Activation, BatchNorm, ConvSpec, ConvTranspose2d, Mode};
 use flicker_core::{Error, Result};
 use flicker_kernels as kernels;
@@ -70,6 +71,11 @@ impl Chain {
             xs = layer.forward(&xs, mode)?;
         }
         Ok(xs)
+    }
+
+    /// [`Chain::forward`] in evaluation mode, in a graph.
+    pub(crate) fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Value> {
+        self.layers.iter().try_fold(xs, |xs, layer| layer.describe(graph, xs))
     }
 
     /// The same, and what [`Chain::pull`] needs.
@@ -151,6 +157,30 @@ impl Layer {
             Self::Reshape(dims) => xs.reshape(batch_of(xs, dims)?)?,
             Self::Sum(a, b) => (a.forward(xs, mode)? + b.forward(xs, mode)?)?,
         })
+    }
+
+    fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Value> {
+        match self {
+            Self::Linear { weight, bias, activation } => {
+                let ys = graph.linear(xs, weight, Some(bias))?;
+                graph.activate(ys, *activation)
+            }
+            Self::Conv { weight, bias, spec, activation } => {
+                let ys = graph.conv(xs, weight, bias.as_ref(), *spec)?;
+                graph.activate(ys, *activation)
+            }
+            Self::ConvTranspose(conv) => conv.describe(graph, xs),
+            Self::BatchNorm(norm) => norm.describe(graph, xs),
+            Self::LayerNorm(norm) => norm.describe(graph, xs),
+            Self::Activation(activation) => graph.activate(xs, *activation),
+            Self::Halve => graph.average_pool(xs, kernels::Window::square(2, 2, 0)),
+            Self::Double => graph.enlarge(xs, 2),
+            Self::Reshape(dims) => graph.reshape(xs, dims),
+            Self::Sum(a, b) => {
+                let (a, b) = (a.describe(graph, xs)?, b.describe(graph, xs)?);
+                graph.binary(Binary::Add, a, b)
+            }
+        }
     }
 
     fn pull(&self, trace: &Trace, g: &Tensor) -> Result<Tensor> {

@@ -6,6 +6,7 @@ use crate::training::{Encoding, Game, Optimizers};
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use flicker_core::data::{Source, chunks, tensor};
+use flicker_core::graph::{Binary, Described, Graph, Value};
 use flicker_core::losses::mse_per_sample;
 use flicker_core::nn::Mode;
 use flicker_core::run::{Phase, Run};
@@ -119,9 +120,40 @@ impl FAnoGan {
         self.standards.set(&all)
     }
 
-    fn total(&self, parts: &[Vec<f32>; 3]) -> Result<Vec<f32>> {
+    /// How much each part counts in the score.
+    fn score_weights(&self) -> [f64; 3] {
         let config = &self.config;
-        let weights = [config.score_image, config.score_feature, config.score_latent];
+        [config.score_image, config.score_feature, config.score_latent]
+    }
+
+    /// [`FAnoGan::total`] in a graph.
+    fn describe_total(&self, graph: &mut Graph, parts: [Value; 3]) -> Result<Value> {
+        let (numbers, mut total) = (self.standards.numbers()?, None);
+        for (part, ((mean, deviation), weight)) in
+            parts.into_iter().zip(numbers.into_iter().zip(self.score_weights()))
+        {
+            if weight == 0.0 {
+                continue;
+            }
+            let weighed = if self.config.score_standardised {
+                let off = graph.affine_by(part, 1.0, -f64::from(mean))?;
+                graph.affine_by(off, weight / deviation, 0.0)?
+            } else {
+                graph.affine_by(part, weight, 0.0)?
+            };
+            total = Some(match total {
+                Some(total) => graph.binary(Binary::Add, total, weighed)?,
+                None => weighed,
+            });
+        }
+        match total {
+            Some(total) => Ok(total),
+            None => graph.affine_by(parts[0], 0.0, 0.0),
+        }
+    }
+
+    fn total(&self, parts: &[Vec<f32>; 3]) -> Result<Vec<f32>> {
+        let (config, weights) = (&self.config, self.score_weights());
         let of_training = self.standards.standard()?;
         let standard = |part: usize, sample: usize| {
             let value = parts[part][sample];
@@ -155,6 +187,25 @@ impl Detector for FAnoGan {
         let map = (xs - &x_hat)?.abs()?.mean_keepdim(1)?.detach(); // (B, 1, S, S)
         let parts = PARTS.into_iter().zip(parts).collect();
         Ok(Scores { total, parts, reconstruction: Some(x_hat), map: Some(map) })
+    }
+
+    fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Described> {
+        let Networks { generator, critic, encoder } = &self.networks;
+        let z = encoder.describe(graph, xs)?;
+        let x_hat = generator.describe(graph, z)?;
+        let z_hat = encoder.describe(graph, x_hat)?;
+        let features = (critic.describe_features(graph, x_hat)?, critic.describe_features(graph, xs)?);
+        let parts = [(x_hat, xs), features, (z_hat, z)];
+        let mut means = [xs; 3];
+        for (mean, (a, b)) in means.iter_mut().zip(parts) {
+            let squares = graph.squared_difference(a, b)?;
+            *mean = graph.mean(squares);
+        }
+        let residual = graph.absolute_difference(xs, x_hat)?;
+        Ok(Described {
+            total: self.describe_total(graph, means)?,
+            map: Some(graph.mean_of_channels(residual)),
+        })
     }
 
     fn weights(&self) -> &Weights {

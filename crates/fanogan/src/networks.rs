@@ -8,6 +8,7 @@ use crate::{Architecture, LatentRange};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 use flicker_core::Result;
+use flicker_core::graph::{Graph, Unary, Value};
 use flicker_core::nn::{Activation, BatchNorm, ConvSpec, ConvTranspose2d, Mode, activate, torch_default};
 
 const EPS: f64 = 1e-5;
@@ -82,6 +83,11 @@ impl Generator {
             Architecture::Residual { features } => residual_generator(dims, features, vb)?,
         };
         Ok(Self { layers: Chain::new(layers) })
+    }
+
+    /// [`Generator::forward`] in a graph.
+    pub(crate) fn describe(&self, graph: &mut Graph, zs: Value) -> Result<Value> {
+        self.layers.describe(graph, zs)
     }
 
     /// Images `(B, C, S, S)` of latents `(B, Z)`.
@@ -246,6 +252,11 @@ impl Critic {
         self.trunk.forward(xs, Mode::Evaluation) // no norm of a critic has a mode
     }
 
+    /// [`Critic::features`] in a graph.
+    pub(crate) fn describe_features(&self, graph: &mut Graph, xs: Value) -> Result<Value> {
+        self.trunk.describe(graph, xs)
+    }
+
     /// `(B, 1)` for images `(B, C, S, S)`.
     ///
     /// # Errors
@@ -296,5 +307,19 @@ impl Encoder {
             LatentRange::Tanh { bound } => (activate(&zs, Activation::Tanh)? * bound)?,
             LatentRange::Clip { bound } => zs.clamp(-bound as f32, bound as f32)?,
         })
+    }
+
+    /// [`Encoder::forward`] in a graph.
+    pub(crate) fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Value> {
+        let features = self.layers.describe(graph, xs)?;
+        let zs = self.last.describe(graph, features)?;
+        match self.range {
+            LatentRange::Free => Ok(zs),
+            LatentRange::Tanh { bound } => {
+                let zs = graph.activate(zs, Activation::Tanh)?;
+                graph.affine_by(zs, bound, 0.0)
+            }
+            LatentRange::Clip { bound } => Ok(graph.unary(Unary::Clamp(-bound as f32, bound as f32), zs)),
+        }
     }
 }

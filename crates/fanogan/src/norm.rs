@@ -5,6 +5,7 @@ use crate::chain::slope;
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 use flicker_core::Result;
+use flicker_core::graph::{Binary, Graph, Value};
 use flicker_core::nn::Activation;
 
 const EPS: f64 = 1e-5;
@@ -25,6 +26,15 @@ impl LayerNorm {
 
     pub(crate) fn forward(&self, xs: &Tensor) -> Result<Tensor> {
         Ok(flicker_kernels::group_norm(xs, &self.weight, &self.bias, 1, EPS, self.activation)?)
+    }
+
+    /// [`LayerNorm::forward`] in a graph.
+    pub(crate) fn describe(&self, graph: &mut Graph, x: Value) -> Result<Value> {
+        let standard = graph.standardise(x, EPS)?;
+        let (weight, bias) = (graph.per_channel(&self.weight)?, graph.per_channel(&self.bias)?);
+        let scaled = graph.binary(Binary::Mul, standard, weight)?;
+        let y = graph.binary(Binary::Add, scaled, bias)?;
+        graph.activate(y, self.activation)
     }
 
     /// With x̂ = (x − μ)/σ and h = γ · act′ · g, the gradient by x is `(h − mean h − x̂ · mean(h x̂)) / σ`, means being

@@ -1,8 +1,9 @@
 //! The two traits of an anomaly detector, and what passes through them.
 
 use crate::data::Source;
+use crate::graph::{Described, Graph, Value};
 use crate::run::Run;
-use crate::{Result, Rng, SampleShape, Weights};
+use crate::{Error, Result, Rng, SampleShape, Weights};
 use candle_core::{Device, Tensor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,6 +41,16 @@ pub trait Detector {
     /// # Errors
     /// If the shape is not the model's.
     fn score(&self, xs: &Tensor, rng: &Rng) -> Result<Scores>;
+
+    /// Adds to `graph` what [`score`](Self::score) does with the batch `xs`, in evaluation mode, for exporters.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotOnePass`] with the reason if a score is no single pass, as it stands here for families that do not
+    /// say otherwise.
+    fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Described> {
+        let _ = (graph, xs);
+        Err(Error::NotOnePass("the score of this family is not told as a graph".into()))
+    }
 
     /// The model's variables; saving and loading are functions over them.
     fn weights(&self) -> &Weights;

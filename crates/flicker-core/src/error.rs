@@ -62,6 +62,9 @@ pub enum Error {
     /// Training was stopped from outside; the last checkpoint is whole.
     #[error("stopped: {0}")]
     Stopped(Stop),
+    /// A score is no single pass from a sample to a number, so no graph can say it.
+    #[error("no single forward pass: {0}")]
+    NotOnePass(String),
     /// The operating system refused something.
     #[error("{path}: {source}")]
     Io {

@@ -8,6 +8,7 @@ pub mod data;
 mod detector;
 mod error;
 pub mod file;
+pub mod graph;
 pub mod losses;
 pub mod metrics;
 pub mod nn;

@@ -10,7 +10,7 @@ mod ssim;
 #[cfg(test)]
 mod tests;
 
-pub use ssim::{ssim, ssim_map, ssim_per_sample};
+pub use ssim::{describe_ssim, ssim, ssim_map, ssim_per_sample};
 
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};

@@ -1,11 +1,11 @@
 //! The named variables of a model: seeded initialisation, freezing, saving and loading.
 
 use crate::{Result, Rng, State, file};
-use candle_core::{DType, Device, Shape, Tensor, Var};
+use candle_core::{DType, Device, Shape, Tensor, TensorId, Var};
 use candle_nn::VarBuilder;
 use candle_nn::init::{Init, NormalOrUniform};
 use candle_nn::var_builder::SimpleBackend;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -66,6 +66,14 @@ impl Weights {
         let vars = self.lock();
         let trained = vars.iter().filter(|(name, _)| name.starts_with(prefix) && !is_statistic(name));
         trained.map(|(name, var)| (name.clone(), var.clone())).collect()
+    }
+
+    /// The names of the variables and of the fitted tensors, by the tensors that [`Weights::builder`] and [`Weights::fitted`]
+    /// hand out.
+    pub fn names(&self) -> HashMap<TensorId, String> {
+        let mut names = fitted::names(&self.slots());
+        names.extend(self.lock().iter().map(|(name, var)| (var.id(), name.clone())));
+        names
     }
 
     /// How many trained or fitted numbers there are.

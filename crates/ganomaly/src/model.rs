@@ -5,6 +5,7 @@ use crate::networks::{Decoder, Dims, Discriminator, Encoder};
 use crate::training::{Game, Optimizers};
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
+use flicker_core::graph::{Described, Graph, Value};
 use flicker_core::nn::Mode;
 use flicker_core::run::{Phase, Run};
 use flicker_core::{Detector, Result, Rng, SampleShape, Scores, TrainSet, Weights};
@@ -104,6 +105,16 @@ impl Detector for Ganomaly {
             vec![("latent", latent.clone()), ("residual", residual.flatten_from(1)?.mean(1)?.to_vec1()?)];
         let map = residual.mean_keepdim(1)?.detach(); // (B, 1, S, S)
         Ok(Scores { total: latent, parts, reconstruction: Some(x_hat.detach()), map: Some(map) })
+    }
+
+    fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Described> {
+        let Networks { encoder, decoder, second_encoder, .. } = &self.networks;
+        let z = encoder.describe(graph, xs)?;
+        let x_hat = decoder.describe(graph, z)?;
+        let z_hat = second_encoder.describe(graph, x_hat)?;
+        let squares = graph.squared_difference(z, z_hat)?;
+        let residual = graph.absolute_difference(xs, x_hat)?;
+        Ok(Described { total: graph.mean(squares), map: Some(graph.mean_of_channels(residual)) })
     }
 
     fn weights(&self) -> &Weights {

@@ -6,6 +6,7 @@
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use flicker_core::Result;
+use flicker_core::graph::{Graph, Value};
 use flicker_core::nn::{
     Activation, BatchNorm, Conv2d, ConvSpec, ConvTranspose2d, Mode, dcgan_norm, dcgan_weight,
 };
@@ -78,6 +79,17 @@ impl Encoder {
         self.last.forward(&self.features(xs, mode)?)
     }
 
+    /// [`Encoder::forward`] in a graph.
+    pub(crate) fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Value> {
+        let xs = self.first.describe(graph, xs)?;
+        let mut xs = graph.activate(xs, LEAKY)?;
+        for (conv, norm) in &self.blocks {
+            let ys = conv.describe(graph, xs)?;
+            xs = norm.describe(graph, ys)?;
+        }
+        self.last.describe(graph, xs)
+    }
+
     /// The 4×4 map before the last convolution.
     fn features(&self, xs: &Tensor, mode: Mode) -> Result<Tensor> {
         let mut xs = flicker_core::nn::activate(&self.first.forward(xs)?, LEAKY)?; // (B, N, S/2, S/2)
@@ -141,6 +153,21 @@ impl Decoder {
             xs = norm.forward(&conv.forward(&xs)?, mode)?;
         }
         flicker_core::nn::activate(&self.last.forward(&xs)?, Activation::Tanh)
+    }
+
+    /// [`Decoder::forward`] in a graph.
+    pub(crate) fn describe(&self, graph: &mut Graph, zs: Value) -> Result<Value> {
+        let mut xs = zs;
+        for (conv, norm) in &self.ups {
+            let ys = conv.describe(graph, xs)?;
+            xs = norm.describe(graph, ys)?;
+        }
+        for (conv, norm) in &self.extras {
+            let ys = conv.describe(graph, xs)?;
+            xs = norm.describe(graph, ys)?;
+        }
+        let xs = self.last.describe(graph, xs)?;
+        graph.activate(xs, Activation::Tanh)
     }
 }
 

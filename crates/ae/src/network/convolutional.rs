@@ -5,6 +5,7 @@ use super::{Code, Head, NetworkConfig};
 use crate::Config;
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
+use flicker_core::graph::{Graph, Value};
 use flicker_core::nn::{
     Activation, BatchNorm, Conv2d, ConvSpec, ConvTranspose2d, Linear, Mode, activate, torch_default,
 };
@@ -106,5 +107,34 @@ impl Convolutional {
             };
         }
         activate(&self.last.forward(&xs)?, self.output)
+    }
+
+    /// [`Convolutional::encode`] in a graph.
+    pub(super) fn describe_encode(&self, graph: &mut Graph, xs: Value) -> Result<(Value, Option<Value>)> {
+        let mut xs = xs;
+        for (conv, norm) in &self.down {
+            let ys = conv.describe(graph, xs)?;
+            xs = match norm {
+                Some(norm) => norm.describe(graph, ys)?,
+                None => graph.activate(ys, LEAKY)?,
+            };
+        }
+        self.code.describe(graph, xs)
+    }
+
+    /// [`Convolutional::decode`] in a graph.
+    pub(super) fn describe_decode(&self, graph: &mut Graph, zs: Value) -> Result<Value> {
+        let (channels, height, width) = self.smallest;
+        let xs = self.from_code.describe(graph, zs)?;
+        let mut xs = graph.reshape(xs, &[channels, height, width])?;
+        for (conv, norm) in &self.up {
+            let ys = conv.describe(graph, xs)?;
+            xs = match norm {
+                Some(norm) => norm.describe(graph, ys)?,
+                None => graph.activate(ys, Activation::Relu)?,
+            };
+        }
+        let xs = self.last.describe(graph, xs)?;
+        graph.activate(xs, self.output)
     }
 }

@@ -4,6 +4,7 @@ use super::{Code, Head, NetworkConfig};
 use crate::Config;
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
+use flicker_core::graph::{Graph, Value};
 use flicker_core::nn::{Activation, BatchNorm, Linear, Mode};
 use flicker_core::{Error, Result};
 
@@ -76,6 +77,27 @@ impl Dense {
         }
         match &self.output_norm {
             Some(norm) => norm.forward(&xs, mode),
+            None => Ok(xs),
+        }
+    }
+
+    /// [`Dense::encode`] in a graph: the mean and, of a variational code, the logarithm of the variance.
+    pub(super) fn describe_encode(&self, graph: &mut Graph, xs: Value) -> Result<(Value, Option<Value>)> {
+        let mut xs = graph.flatten(xs)?;
+        if let Some(norm) = &self.input_norm {
+            xs = norm.describe(graph, xs)?;
+        }
+        for layer in &self.encoder {
+            xs = layer.describe(graph, xs)?;
+        }
+        self.code.describe(graph, xs)
+    }
+
+    /// [`Dense::decode`] in a graph.
+    pub(super) fn describe_decode(&self, graph: &mut Graph, zs: Value) -> Result<Value> {
+        let xs = self.decoder.iter().try_fold(zs, |xs, layer| layer.describe(graph, xs))?;
+        match &self.output_norm {
+            Some(norm) => norm.describe(graph, xs),
             None => Ok(xs),
         }
     }

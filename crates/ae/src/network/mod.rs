@@ -11,6 +11,7 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use convolutional::Convolutional;
 use dense::Dense;
+use flicker_core::graph::{Graph, Value};
 use flicker_core::nn::{Activation, Linear, Mode};
 use flicker_core::{Error, Result, SampleShape};
 use pooled::Pooled;
@@ -226,6 +227,25 @@ impl Network {
         };
         Ok(xs.reshape(self.shape.batch_dims(zs.dim(0)?))?)
     }
+
+    /// [`Network::encode`] in a graph: the mean and, of a variational code, the logarithm of the variance.
+    pub(crate) fn describe_encode(&self, graph: &mut Graph, xs: Value) -> Result<(Value, Option<Value>)> {
+        match &self.body {
+            Body::Dense(network) => network.describe_encode(graph, xs),
+            Body::Convolutional(network) => network.describe_encode(graph, xs),
+            Body::Pooled(network) => network.describe_encode(graph, xs),
+        }
+    }
+
+    /// [`Network::decode`] in a graph, in the shape of a sample.
+    pub(crate) fn describe_decode(&self, graph: &mut Graph, zs: Value, dims: &[usize]) -> Result<Value> {
+        let xs = match &self.body {
+            Body::Dense(network) => network.describe_decode(graph, zs)?,
+            Body::Convolutional(network) => network.describe_decode(graph, zs)?,
+            Body::Pooled(network) => network.describe_decode(graph, zs)?,
+        };
+        graph.reshape(xs, dims)
+    }
 }
 
 /// The layer of the code: one map, or two for mean and logarithm of variance.
@@ -257,5 +277,12 @@ impl Head {
     fn forward(&self, features: &Tensor) -> Result<Code> {
         let log_variance = self.log_variance.as_ref().map(|map| map.forward(features)).transpose()?;
         Ok(Code { mean: self.mean.forward(features)?, log_variance })
+    }
+
+    /// [`Head::forward`] in a graph.
+    fn describe(&self, graph: &mut Graph, features: Value) -> Result<(Value, Option<Value>)> {
+        let mean = self.mean.describe(graph, features)?;
+        let log_variance = self.log_variance.as_ref().map(|map| map.describe(graph, features));
+        Ok((mean, log_variance.transpose()?))
     }
 }

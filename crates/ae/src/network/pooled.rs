@@ -6,6 +6,7 @@ use super::{Code, Head, NetworkConfig};
 use crate::Config;
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
+use flicker_core::graph::{Graph, Value};
 use flicker_core::nn::{
     Activation, BatchNorm, Conv2d, ConvSpec, ConvTranspose2d, Linear, Mode, Window, activate, max_pool2d,
     torch_default,
@@ -93,5 +94,29 @@ impl Pooled {
         let xs = xs.reshape((zs.dim(0)?, channels, height, width))?; // (B, C₂, H/4 - 1, W/4 - 1)
         let xs = self.up.1.forward(&self.up.0.forward(&xs)?, mode)?; // (B, C₁, H/2, W/2)
         activate(&self.last.forward(&xs)?, self.output) // (B, C, H, W)
+    }
+
+    /// [`Pooled::encode`] in a graph.
+    pub(super) fn describe_encode(&self, graph: &mut Graph, xs: Value) -> Result<(Value, Option<Value>)> {
+        let mut xs = xs;
+        for (conv, norm) in &self.down {
+            let ys = conv.describe(graph, xs)?;
+            xs = norm.describe(graph, ys)?;
+        }
+        let xs = graph.max_pool(xs, self.window)?;
+        let xs = self.to_code.describe(graph, xs)?;
+        self.code.describe(graph, xs)
+    }
+
+    /// [`Pooled::decode`] in a graph.
+    pub(super) fn describe_decode(&self, graph: &mut Graph, zs: Value) -> Result<Value> {
+        let (channels, height, width) = self.first_map;
+        let xs = self.from_code.describe(graph, zs)?;
+        let xs = self.spread.describe(graph, xs)?;
+        let xs = graph.reshape(xs, &[channels, height, width])?;
+        let xs = self.up.0.describe(graph, xs)?;
+        let xs = self.up.1.describe(graph, xs)?;
+        let xs = self.last.describe(graph, xs)?;
+        graph.activate(xs, self.output)
     }
 }

@@ -199,9 +199,14 @@ impl Calibration {
         if score.is_infinite() {
             return if score > 0.0 { 1.0 } else { 0.0 };
         }
-        let anchor = self.threshold.unwrap_or_else(|| f64::from(self.normals[self.n() - 1]));
-        let u = (f64::from(score) - anchor) / self.spread();
+        let (anchor, spread) = self.anchor_and_spread();
+        let u = (f64::from(score) - anchor) / spread;
         0.5 + 0.5 * u / (1.0 + u.abs())
+    }
+
+    /// The score that becomes ½, and the distance from it that becomes ¾.
+    pub(crate) fn anchor_and_spread(&self) -> (f64, f64) {
+        (self.threshold.unwrap_or_else(|| f64::from(self.normals[self.n() - 1])), self.spread())
     }
 
     /// Interquartile range of the validation scores; their range, their size, or 1 where that is 0.

@@ -128,7 +128,7 @@ impl Resize {
     }
 
     /// How images of the size `from` are brought to the new one.
-    pub(super) fn plan(self, from: [usize; 2]) -> Result<Plan> {
+    pub(crate) fn plan(self, from: [usize; 2]) -> Result<Plan> {
         let to = self.size().unwrap_or(from);
         let shrinks = to[0] < from[0] || to[1] < from[1];
         if to.contains(&0) || from.contains(&0) || matches!(self, Self::Pad { .. }) && shrinks {
@@ -151,7 +151,7 @@ impl Resize {
 
 /// How images of one size are brought to another: resampled to `inner`, which is padded or cut to `to`.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     inner: [usize; 2],
     to: [usize; 2],
     resampler: Option<Resampler>,
@@ -159,7 +159,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// The new size, `[height, width]`.
-    pub(super) fn to(&self) -> [usize; 2] {
+    pub(crate) fn to(&self) -> [usize; 2] {
         self.to
     }
 
@@ -167,6 +167,33 @@ impl Plan {
     pub(super) fn by_area(self, from: [usize; 2]) -> Self {
         let resampler = self.resampler.map(|_| Resampler::area(from, self.inner));
         Self { resampler, ..self }
+    }
+
+    /// The change of images of the size `from` as two matrices: (to, from) weights of rows, and of columns. `None` where
+    /// nothing changes.
+    pub(crate) fn matrices(&self, from: [usize; 2]) -> Option<[Vec<f32>; 2]> {
+        if self.changes_nothing() {
+            return None;
+        }
+        let identity = |size: usize| -> Vec<Vec<f32>> {
+            (0..size).map(|at| (0..size).map(|i| if i == at { 1.0 } else { 0.0 }).collect()).collect()
+        };
+        let resampled = match &self.resampler {
+            Some(resampler) => resampler.matrices(),
+            None => from.map(identity),
+        };
+        let mut axis = 0;
+        Some(resampled.map(|rows| {
+            // As `place` does: kept in the middle, zeros around.
+            let (inner, to, width) = (self.inner[axis], self.to[axis], from[axis]);
+            axis += 1;
+            let kept = inner.min(to);
+            let (skipped, margin) = ((inner - kept) / 2, (to - kept) / 2);
+            let mut all = vec![0.0; to * width];
+            let places = all.chunks_exact_mut(width).skip(margin);
+            places.zip(&rows[skipped..skipped + kept]).for_each(|(place, row)| place.copy_from_slice(row));
+            all
+        }))
     }
 
     fn changes_nothing(&self) -> bool {

@@ -25,6 +25,16 @@ impl Axis {
         Self { taps: taps.collect() }
     }
 
+    /// The same as a matrix, one row of `from` weights for each new position.
+    fn matrix(&self, from: usize) -> Vec<Vec<f32>> {
+        let row = |(start, weights): &(usize, Vec<f32>)| {
+            let mut row = vec![0.0; from];
+            row[*start..start + weights.len()].copy_from_slice(weights);
+            row
+        };
+        self.taps.iter().map(row).collect()
+    }
+
     /// Each new position is the mean over what falls into it, old positions counting by the part of them that does.
     fn area(from: usize, to: usize) -> Self {
         let scale = from as f64 / to as f64;
@@ -56,6 +66,11 @@ impl Resampler {
     /// The same, by area in place of bilinear: what masks want, whose new pixels are shares of old ones.
     pub(super) fn area(from: [usize; 2], to: [usize; 2]) -> Self {
         Self { from, to, rows: Axis::area(from[0], to[0]), columns: Axis::area(from[1], to[1]) }
+    }
+
+    /// What each new row is made of, and each new column: weights of the old ones.
+    pub(super) fn matrices(&self) -> [Vec<Vec<f32>>; 2] {
+        [self.rows.matrix(self.from[0]), self.columns.matrix(self.from[1])]
     }
 
     /// Resamples each plane of `planes` (channel first) into `out`.

@@ -16,6 +16,7 @@
 use super::csv::Column;
 use super::source::{Content, check_read};
 use super::{Source, gather};
+use crate::graph::{Knot, Piece};
 use crate::metrics::special::normal_quantile;
 use crate::{Error, Result, SampleShape};
 use serde::{Deserialize, Serialize};
@@ -197,6 +198,19 @@ impl Scaler {
     }
 }
 
+impl Scaler {
+    /// Every feature's map as steps and ramps.
+    pub(crate) fn pieces(&self) -> Result<Vec<Piece>> {
+        let keep = Piece { shift: 0.0, divisor: 1.0, start: 0.0, knots: Vec::new() };
+        let mut pieces = vec![keep; self.features];
+        for column in &self.columns {
+            let (position, lookup) = column.prepared(self.features)?;
+            pieces[position] = lookup.piece();
+        }
+        Ok(pieces)
+    }
+}
+
 impl ScaledColumn {
     fn prepared(&self, features: usize) -> Result<(usize, Lookup)> {
         let wrong = |problem: String| Err(Error::data(format!("scale of column `{}`", self.name), problem));
@@ -228,6 +242,28 @@ enum Lookup {
 }
 
 impl Lookup {
+    /// The same as steps and ramps: a knot for each group of equal quantiles.
+    fn piece(&self) -> Piece {
+        match self {
+            Self::Linear { shift, divisor } => {
+                Piece { shift: *shift, divisor: *divisor, start: 0.0, knots: Vec::new() }
+            }
+            Self::Quantiles { values, normals, deviation } => {
+                let mut knots: Vec<Knot> = Vec::new();
+                let mut at = 0;
+                for equal in values.chunk_by(|a, b| a == b) {
+                    let last = at + equal.len() - 1;
+                    let next = values.get(last + 1).zip(normals.get(last + 1));
+                    let (width, rise) =
+                        next.map_or((1.0, 0.0), |(value, normal)| (value - equal[0], normal - normals[last]));
+                    knots.push(Knot { at: equal[0], jump: normals[last] - normals[at], rise, width });
+                    at = last + 1;
+                }
+                Piece { shift: 0.0, divisor: *deviation, start: normals[0], knots }
+            }
+        }
+    }
+
     fn apply(&self, x: f64) -> f64 {
         match self {
             Self::Linear { shift, divisor } => (x - shift) / divisor,

@@ -2,6 +2,7 @@
 //! numbers refer to it.
 
 use super::{require_same_shape, sample_means, shape};
+use crate::graph::{Binary, Graph, Value};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 
@@ -57,6 +58,38 @@ fn transposed_map(x: &Tensor, y: &Tensor, data_range: f64) -> Result<Tensor> {
     let similar = (((mean_xy * 2.0)? + c1)? * ((covariance * 2.0)? + c2)?)?;
     let largest = ((squares + c1)? * (variances + c2)?)?;
     Ok((similar / largest)?)
+}
+
+/// [`ssim_map`] in a graph: `(C, H - 10, W - 10)` of each sample.
+///
+/// # Errors
+/// If the values are no images, differ in shape, or have a side below 11.
+pub fn describe_ssim(graph: &mut Graph, x: Value, y: Value, data_range: f64) -> Result<Value> {
+    let &[_, height, width] = graph.dims(x) else {
+        let found = format!("{:?}", graph.dims(x));
+        return Err(Error::Shape { what: "ssim".into(), expected: "(C, H, W)".into(), found });
+    };
+    let like = Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?;
+    let (down, across) = (band(height, &like)?.t()?.contiguous()?, band(width, &like)?);
+    let means = |graph: &mut Graph, a, b| -> Result<Value> {
+        let product = graph.binary(Binary::Mul, a, b)?;
+        graph.resample(product, &down, &across)
+    };
+    let (square_x, square_y, product) = (means(graph, x, x)?, means(graph, y, y)?, means(graph, x, y)?);
+    let (mean_x, mean_y) = (graph.resample(x, &down, &across)?, graph.resample(y, &down, &across)?);
+    let mean_xy = graph.binary(Binary::Mul, mean_x, mean_y)?;
+    let mean_xx = graph.binary(Binary::Mul, mean_x, mean_x)?;
+    let mean_yy = graph.binary(Binary::Mul, mean_y, mean_y)?;
+    let squares = graph.binary(Binary::Add, mean_xx, mean_yy)?;
+    let variances = graph.binary(Binary::Add, square_x, square_y)?;
+    let variances = graph.binary(Binary::Sub, variances, squares)?;
+    let covariance = graph.binary(Binary::Sub, product, mean_xy)?;
+    let (c1, c2) = ((K1 * data_range).powi(2), (K2 * data_range).powi(2));
+    let (a, b) = (graph.affine_by(mean_xy, 2.0, c1)?, graph.affine_by(covariance, 2.0, c2)?);
+    let similar = graph.binary(Binary::Mul, a, b)?;
+    let (a, b) = (graph.affine_by(squares, 1.0, c1)?, graph.affine_by(variances, 1.0, c2)?);
+    let largest = graph.binary(Binary::Mul, a, b)?;
+    graph.binary(Binary::Div, similar, largest)
 }
 
 /// Means under the Gaussian window where it fits, equation 14: `(…, H, W)` to `(…, W - 10, H - 10)`.

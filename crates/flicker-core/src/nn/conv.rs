@@ -2,6 +2,7 @@
 
 use super::{Activation, ConvSpec, torch_default};
 use crate::Result;
+use crate::graph::{Graph, Value};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
 
@@ -67,6 +68,14 @@ impl Conv2d {
             )?,
         })
     }
+
+    /// [`Conv2d::forward`] in a graph.
+    ///
+    /// # Errors
+    /// If the shape is another.
+    pub fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Value> {
+        graph.conv(xs, &self.weight, self.bias.as_ref(), self.spec)
+    }
 }
 
 /// A transposed convolution: `(B, inputs, H, W)` to `(B, outputs, H', W')`.
@@ -124,5 +133,13 @@ impl ConvTranspose2d {
             Some(bias) => flicker_kernels::bias_add(&ys, bias, Activation::None)?,
             None => ys,
         })
+    }
+
+    /// [`ConvTranspose2d::forward`] in a graph.
+    ///
+    /// # Errors
+    /// If the shape is another.
+    pub fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Value> {
+        graph.conv_transpose(xs, &self.weight, self.bias.as_ref(), self.spec, self.output_padding)
     }
 }

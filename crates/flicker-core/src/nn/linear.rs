@@ -2,6 +2,7 @@
 
 use super::{Activation, torch_default};
 use crate::Result;
+use crate::graph::{Graph, Value};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
@@ -43,5 +44,14 @@ impl Linear {
     /// If the shape is another.
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
         Ok(flicker_kernels::linear(xs, &self.weight, self.bias.as_ref(), self.activation)?)
+    }
+
+    /// [`Linear::forward`] in a graph.
+    ///
+    /// # Errors
+    /// If the width is another.
+    pub fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Value> {
+        let ys = graph.linear(xs, &self.weight, self.bias.as_ref())?;
+        graph.activate(ys, self.activation)
     }
 }

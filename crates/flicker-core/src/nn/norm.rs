@@ -2,6 +2,7 @@
 
 use super::Activation;
 use crate::Result;
+use crate::graph::{Graph, Value};
 use candle_core::{Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 
@@ -99,6 +100,17 @@ impl BatchNorm {
                 flicker_kernels::batch_norm_eval(xs, weight, bias, mean, var, self.eps, self.activation)?
             }
         })
+    }
+
+    /// [`BatchNorm::forward`] in evaluation mode, in a graph.
+    ///
+    /// # Errors
+    /// If the channels are others.
+    pub fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Value> {
+        let statistics =
+            [&self.weight, &self.bias, self.running_mean.as_tensor(), self.running_var.as_tensor()];
+        let ys = graph.batch_norm(xs, statistics, self.eps)?;
+        graph.activate(ys, self.activation)
     }
 }
 

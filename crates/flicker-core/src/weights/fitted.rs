@@ -2,8 +2,8 @@
 
 use super::{Weights, is_statistic};
 use crate::{Error, Result, State};
-use candle_core::{DType, Device, Tensor};
-use std::collections::BTreeMap;
+use candle_core::{DType, Device, Tensor, TensorId};
+use std::collections::{BTreeMap, HashMap};
 
 /// The fitted tensors of a model by name.
 pub(super) type Slots = BTreeMap<String, Slot>;
@@ -87,6 +87,12 @@ pub(super) fn put(slots: &Slots, state: &mut State) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The names of what is there.
+pub(super) fn names(slots: &Slots) -> HashMap<TensorId, String> {
+    let named = |(name, slot): (&String, &Slot)| Some((slot.value.as_ref()?.id(), name.clone()));
+    slots.iter().filter_map(named).collect()
 }
 
 /// Divides `state` into what belongs to the slots, checked, and the rest. A model that is not fitted yet has none of them,

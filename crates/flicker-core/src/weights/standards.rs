@@ -36,15 +36,23 @@ impl Standards {
         Ok(self.variances.set(&Tensor::new(variances, self.variances.device())?)?)
     }
 
+    /// Means and standard deviations, as [`Standards::standard`] uses them.
+    ///
+    /// # Errors
+    /// If the device refuses the copy.
+    pub fn numbers(&self) -> Result<Vec<(f32, f64)>> {
+        let (means, variances) = (self.means.to_vec1::<f32>()?, self.variances.to_vec1::<f32>()?);
+        let deviation = |variance: f32| f64::from(variance).max(1e-20).sqrt();
+        Ok(means.into_iter().zip(variances.into_iter().map(deviation)).collect())
+    }
+
     /// What turns a value of a part into its distance from the part's mean, in standard deviations.
     ///
     /// # Errors
     /// If the device refuses the copy.
     pub fn standard(&self) -> Result<impl Fn(usize, f32) -> f64 + use<>> {
-        let (means, variances) = (self.means.to_vec1::<f32>()?, self.variances.to_vec1::<f32>()?);
-        Ok(move |part: usize, value: f32| {
-            f64::from(value - means[part]) / f64::from(variances[part]).max(1e-20).sqrt()
-        })
+        let numbers = self.numbers()?;
+        Ok(move |part: usize, value: f32| f64::from(value - numbers[part].0) / numbers[part].1)
     }
 }
 
