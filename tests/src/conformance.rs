@@ -43,13 +43,13 @@ fn build<C: Config + Sync>(case: &Case<C>, seed: u64) -> Result<C::Model> {
     case.config.build(case.shape, Rng::new(seed), &Device::Cpu)
 }
 
-fn fitted<C: Config + Sync>(case: &Case<C>, seed: u64) -> Result<C::Model> {
+pub(crate) fn fitted<C: Config + Sync>(case: &Case<C>, seed: u64) -> Result<C::Model> {
     let mut model = build(case, seed)?;
     model.fit(&set(case)?, &mut Run::new(Rng::new(seed), &Device::Cpu, &mut Quiet))?;
     Ok(model)
 }
 
-fn some_samples<C>(case: &Case<C>) -> Result<Tensor> {
+pub(crate) fn some_samples<C>(case: &Case<C>) -> Result<Tensor> {
     let source = normals(case.shape, 5, 6)?;
     let noise = Rng::new(7).randn_samples(5, case.shape, &Device::Cpu)?;
     let all: Vec<usize> = (0..5).collect();

@@ -61,6 +61,8 @@ pub(crate) struct RunData {
     pub train: TrainSet,
     /// Normals held out for the threshold.
     pub validation: TestSet,
+    /// The same as they are before they are prepared or scaled.
+    pub raw_validation: Arc<dyn Source>,
     /// What is scored in the end.
     pub test: TestSet,
     /// Shape of a sample, prepared.
@@ -154,6 +156,7 @@ pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunDat
         None => dataset,
     };
     let split = config.protocol.split(&dataset, &config.split, rng)?;
+    let raw_validation = subset(&dataset, &split.validation)?;
     let prepared = dataset.prepared(prepare)?;
     let (prepared, scaler) = scaled(config, prepared, &split)?;
     let made = make(config, &prepared, &split, prepare, rng)?;
@@ -169,7 +172,7 @@ pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunDat
     };
     let test = with_made(labelled(&prepared, &split.test, &split.test_abnormal)?, made.test)?;
     let facts = facts(config, &located, &prepared, &split, &test);
-    Ok(RunData { train, validation, test, shape: prepared.shape(), prepare, scaler, facts })
+    Ok(RunData { train, validation, raw_validation, test, shape: prepared.shape(), prepare, scaler, facts })
 }
 
 /// The data set with its columns on the scale of the normals that train, and that scale.

@@ -8,7 +8,7 @@ mod train;
 
 use clap::{Parser, Subcommand};
 use flicker_runner::commands::{
-    self, CompareArgs, DriftArgs, EvaluateArgs, ReportArgs, ScoreArgs, VerifyArgs,
+    self, CompareArgs, DriftArgs, EvaluateArgs, ExportArgs, ReportArgs, ScoreArgs, VerifyArgs,
 };
 use flicker_runner::{finish, run_program};
 use std::process::ExitCode;
@@ -37,6 +37,8 @@ enum Command {
     Drift(DriftArgs),
     /// Compares two runs on the same test samples: paired tests, a table, a picture
     Compare(CompareArgs),
+    /// Writes the model of a run as an ONNX file, threshold and all, after checking that it scores as the model does
+    Export(ExportArgs),
     /// Makes the report of a run again from its folder alone, and prints where it is
     Report(ReportArgs),
     /// Prints a completion script for a shell
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => run_program(args.common.threads, |_| commands::verify(&families, &args)),
         Command::Drift(args) => run_program(args.common.threads, |_| commands::drift(&families, &args)),
         Command::Compare(args) => run_program(None, |_| commands::compare(&args)),
+        Command::Export(args) => run_program(args.common.threads, |_| commands::export(&families, &args)),
         Command::Report(args) => finish(commands::report(&args)),
         Command::Completions(args) => finish(manual::completions(&args)),
         Command::Man(args) => finish(manual::man(&args)),

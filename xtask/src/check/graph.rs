@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 /// Which crates of ours each kind of crate may depend on. A kind is a folder, or the name of a crate.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("flicker-kernels", &[]),
     ("flicker-core", &["flicker-kernels"]),
     ("flicker-manifest", &[]),
     ("flicker-charts", &[]),
     ("model", &["flicker-core", "flicker-kernels"]),
-    ("flicker-runner", &["flicker-charts", "flicker-core", "flicker-manifest"]),
+    ("flicker-onnx", &["flicker-core"]),
+    ("flicker-runner", &["flicker-charts", "flicker-core", "flicker-manifest", "flicker-onnx"]),
     ("train", &["flicker-runner", "model"]),
     ("flicker", &["flicker-core", "flicker-runner", "model"]),
     ("flicker-bench", &["flicker-core", "flicker-kernels", "model"]),
@@ -100,6 +101,7 @@ fn reach<'a>(ours: &'a Crates, name: &str, feature: &str, reached: &mut BTreeSet
     for entry in entries.into_iter().flatten().filter_map(|entry| entry.as_str()) {
         match entry.split_once('/') {
             Some((dependency, passed)) => {
+                let dependency = dependency.trim_end_matches('?'); // of one that may be left out
                 if passed == feature {
                     reached.insert(dependency);
                 }

@@ -1,8 +1,11 @@
-//! What programs do with a run folder, for any family: score new samples, evaluate, verify, report, look for drift, and compare two runs.
+//! What programs do with a run folder, for any family: score new samples, evaluate, verify, report, look for drift, compare
+//! two runs, and export.
 
 mod compare;
 mod drift;
 mod evaluate;
+#[cfg(feature = "onnx")]
+mod export;
 mod maps;
 mod report;
 mod rescore;
@@ -13,6 +16,8 @@ mod verify;
 pub use compare::{CompareArgs, compare};
 pub use drift::{DriftArgs, drift};
 pub use evaluate::{EvaluateArgs, evaluate};
+#[cfg(feature = "onnx")]
+pub use export::{ExportArgs, export};
 pub use report::{ReportArgs, report};
 pub use score::{ScoreArgs, score};
 pub use threshold::ThresholdArgs;

@@ -61,7 +61,7 @@ pub fn score(families: &[&AnyFamily], args: &ScoreArgs) -> Result<(), Failure> {
     let run = Opened::read(families, &args.run, &device(&args.common.device)?)?;
     run.calibration()?; // a damaged threshold is told before any work
     if let Some(out) = &args.out {
-        expect_free(out, &args.run)?;
+        expect_free("--out", out, &args.run)?;
     }
     let unseen = Unseen::read(&run, args.samples.as_deref(), args.part, &args.common.root())?;
     let prepare = run.experiment.data.prepare.unwrap_or(Prepare::KEEP);
@@ -93,18 +93,18 @@ pub fn score(families: &[&AnyFamily], args: &ScoreArgs) -> Result<(), Failure> {
 }
 
 /// Refuses, before any work, a place where nothing can be written, or that belongs to the run.
-fn expect_free(out: &Path, run: &Path) -> Result<(), Failure> {
+pub(super) fn expect_free(flag: &str, out: &Path, run: &Path) -> Result<(), Failure> {
     let shown = out.display();
     let parent = match out.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     if out.is_dir() || !parent.is_dir() {
-        return Err(Failure::usage(format!("--out {shown}: expected a file in a folder that is there")));
+        return Err(Failure::usage(format!("{flag} {shown}: expected a file in a folder that is there")));
     }
     let same_folder = parent.canonicalize().ok().zip(run.canonicalize().ok()).is_some_and(|(a, b)| a == b);
     if same_folder && out.exists() {
-        return Err(Failure::usage(format!("--out {shown}: belongs to the run, use another name")));
+        return Err(Failure::usage(format!("{flag} {shown}: belongs to the run, use another name")));
     }
     Ok(())
 }
