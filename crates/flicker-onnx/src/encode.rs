@@ -1,6 +1,6 @@
 //! From a graph to the bytes of a file.
 
-use crate::message::{tensor, value_info};
+use crate::message::{node, tensor, value_info};
 use crate::operators::{OPERATORS, Written};
 use crate::{Error, Result};
 use flicker_core::graph::{Decided, Graph, Op, Value};
@@ -65,14 +65,20 @@ pub fn encode(graph: &Graph, outputs: &Outputs, about: &About) -> Result<Vec<u8>
     let list = outputs.list();
     let names = names(graph, &list.iter().map(|(name, value, ..)| (*value, *name)).collect());
     let (mut written, mut initializer, mut input) = (Written::default(), Vec::new(), Vec::new());
-    for (node, name) in graph.nodes().iter().zip(&names) {
-        match &node.op {
-            Op::Input => input.push(value_info(name, DataType::Float, &node.dims, &about.samples)),
+    for (of, name) in graph.nodes().iter().zip(&names) {
+        match &of.op {
+            Op::Input => input.push(value_info(name, DataType::Float, &of.dims, &about.samples)),
             Op::Constant { tensor: numbers, .. } => initializer.push(tensor(name, numbers)?),
             _ => {
-                let inputs: Vec<&str> = node.inputs.iter().map(|of| names[of.index()].as_str()).collect();
-                written.add(node, &inputs, name);
+                let inputs: Vec<&str> = of.inputs.iter().map(|input| names[input.index()].as_str()).collect();
+                written.add(of, &inputs, name);
             }
+        }
+    }
+    // What comes in or is known may be given out too, and a value may be so twice.
+    for (name, value, ..) in &list {
+        if names[value.index()] != *name {
+            written.nodes.push(node("Identity", &[&names[value.index()]], name, Vec::new()));
         }
     }
     initializer.extend(written.numbers);
@@ -112,12 +118,12 @@ fn names(graph: &Graph, outputs: &HashMap<Value, &'static str>) -> Vec<String> {
     let given: HashMap<usize, &str> = outputs.iter().map(|(value, name)| (value.index(), *name)).collect();
     let mut taken: HashSet<String> =
         given.values().map(ToString::to_string).chain([SAMPLES.to_string()]).collect();
-    let mut name = |(at, op): (usize, &Op)| match (given.get(&at), op) {
-        (Some(name), _) => name.to_string(),
-        (None, Op::Input) => SAMPLES.to_string(),
-        (None, Op::Constant { name, .. }) if !name.is_empty() && taken.insert(name.clone()) => name.clone(),
-        (None, Op::Constant { .. }) => format!("constant.{at}"),
-        _ => format!("value.{at}"),
+    let mut name = |(at, op): (usize, &Op)| match (op, given.get(&at)) {
+        (Op::Input, _) => SAMPLES.to_string(),
+        (Op::Constant { name, .. }, _) if !name.is_empty() && taken.insert(name.clone()) => name.clone(),
+        (Op::Constant { .. }, _) => format!("constant.{at}"),
+        (_, Some(name)) => name.to_string(),
+        (_, None) => format!("value.{at}"),
     };
     graph.nodes().iter().map(|node| &node.op).enumerate().map(&mut name).collect()
 }

@@ -38,7 +38,8 @@ impl Written {
             Op::Linear => ("Gemm", vec![int("transB", 1)]),
             Op::MatMul => ("MatMul", Vec::new()),
             Op::Reshape => {
-                let shape: Vec<i64> = std::iter::once(0).chain(of.dims.iter().map(|&d| d as i64)).collect();
+                let shape: Vec<i64> =
+                    of.batched.then_some(0).into_iter().chain(of.dims.iter().map(|&d| d as i64)).collect();
                 return self.with_numbers("Reshape", inputs[0], &[("shape", &shape)], output, Vec::new());
             }
             Op::Unary(function) => return self.unary(*function, inputs[0], output),
