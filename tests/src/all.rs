@@ -15,4 +15,5 @@ mod programs;
 mod reproduce;
 mod run_commands;
 mod same_bytes;
+mod streams;
 mod threads;

@@ -17,6 +17,22 @@ fn ganomaly() -> Result<()> {
 }
 
 #[test]
+fn the_outlier_factor_of_latents() -> Result<()> {
+    let config = ganomaly::Config {
+        latent: 6,
+        features: 4,
+        epochs: 4,
+        batch: 8,
+        learning_rate: 4e-3,
+        score: ganomaly::Score::OutlierFactor { neighbours: 5 },
+        ..ganomaly::Config::paper()
+    };
+    check(&Case { config, shape: (1, 16, 16).into(), falling: "contextual" })?;
+    let config = ae::Config { score: ae::Score::OutlierFactor { neighbours: 5 }, ..ae_of_nine_features() };
+    check(&Case { config, shape: 9.into(), falling: "reconstruction" })
+}
+
+#[test]
 fn ae_of_images() -> Result<()> {
     let network = ae::NetworkConfig::tutorial(&[16, 4]);
     let config = ae::Config { network, epochs: 6, batch: 8, ..ae::Config::tutorial() };

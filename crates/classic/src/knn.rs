@@ -3,8 +3,8 @@
 
 use crate::config::{Distance, Knn};
 use crate::detector::{Method, Scored};
-use crate::nearest::{Index, Neighbour};
-use crate::rows::Rows;
+use flicker_core::neighbours::{Index, Neighbour};
+use flicker_core::rows::Rows;
 use flicker_core::run::{Losses, Run};
 use flicker_core::{Error, Result, TrainSet, Weights};
 

@@ -2,6 +2,7 @@
 
 use super::maps::MapsFolder;
 use super::rescore;
+use super::stream::{OnError, stream};
 use super::threshold::ThresholdArgs;
 use crate::Failure;
 use crate::args::Common;
@@ -27,7 +28,7 @@ pub struct ScoreArgs {
     pub run: PathBuf,
 
     /// What to score: the name of a data set, a folder of images, a CSV table with the columns that the run read, or a file
-    /// of IDX images [default: the run's own test set]
+    /// of IDX images; `-` reads a JSON value a line from the standard input and answers each at once [default: the run's own test set]
     #[arg(value_name = "DATA")]
     pub samples: Option<String>,
 
@@ -42,6 +43,10 @@ pub struct ScoreArgs {
     /// A new folder for the anomaly maps of images: each as numbers (npy) and as a picture over its image (PNG)
     #[arg(long, value_name = "DIR")]
     pub maps: Option<PathBuf>,
+
+    /// What is done about a line of the standard input that is no sample
+    #[arg(long, value_enum, default_value_t)]
+    pub on_error: OnError,
 
     /// What decides.
     #[command(flatten)]
@@ -62,6 +67,9 @@ pub fn score(families: &[&AnyFamily], args: &ScoreArgs) -> Result<(), Failure> {
     run.calibration()?; // a damaged threshold is told before any work
     if let Some(out) = &args.out {
         expect_free(out, &args.run)?;
+    }
+    if args.samples.as_deref() == Some("-") {
+        return answer(&run, args);
     }
     let unseen = Unseen::read(&run, args.samples.as_deref(), args.part, &args.common.root())?;
     let prepare = run.experiment.data.prepare.unwrap_or(Prepare::KEEP);
@@ -89,6 +97,29 @@ pub fn score(families: &[&AnyFamily], args: &ScoreArgs) -> Result<(), Failure> {
         }
     }
     summarise(args, &calibration, &decisions);
+    Ok(())
+}
+
+/// Answers the standard input line by line.
+fn answer(run: &Opened, args: &ScoreArgs) -> Result<(), Failure> {
+    let given = [
+        ("--out", args.out.is_some()),
+        ("--maps", args.maps.is_some()),
+        ("--part", args.part.is_some()),
+        ("--best-f1-on", args.decide.best_f1_on.is_some()),
+    ];
+    if let Some((name, _)) = given.into_iter().find(|(_, given)| *given) {
+        return Err(Failure::usage(format!(
+            "{name}: cannot be used with -, which answers on the standard output"
+        )));
+    }
+    let calibration = args.decide.of_run(run)?;
+    let told = stream(run, &calibration, args.on_error, std::io::stdin().lock(), std::io::stdout().lock())?;
+    if !args.common.quiet {
+        let (scored, flagged, skipped) = (told.scored, told.flagged, told.skipped);
+        let words = threshold_in_words(&calibration);
+        say(&format!("{flagged} of {scored} samples flagged ({words}); {skipped} lines skipped"));
+    }
     Ok(())
 }
 
