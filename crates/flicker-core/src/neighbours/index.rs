@@ -46,6 +46,11 @@ impl Index {
         Ok(Self { mean, rows: fitted(weights, "rows")?, squares: fitted(weights, "squares")? })
     }
 
+    /// Whether there are no training rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Training rows.
     pub fn len(&self) -> usize {
         self.rows.dims()[0]

@@ -78,7 +78,7 @@ pub(super) fn stream(
             }
         }
         told.skipped += answered.len() - samples.len();
-        let scored = scored(run, &signals, samples)?;
+        let scored = scored(run, &signals, &samples)?;
         let decisions = calibration.decide(&scored.total)?;
         let mut next = 0;
         for answer in answered {
@@ -99,14 +99,14 @@ pub(super) fn stream(
                     Value::Object(line)
                 }
             };
-            writeln!(answers, "{line}").map_err(unwritten)?;
+            writeln!(answers, "{line}").map_err(|error| unwritten(&error))?;
         }
-        answers.flush().map_err(unwritten)?;
+        answers.flush().map_err(|error| unwritten(&error))?;
     }
     Ok(told)
 }
 
-fn unwritten(error: std::io::Error) -> Failure {
+fn unwritten(error: &std::io::Error) -> Failure {
     Failure::Failed(format!("standard output: {error}"))
 }
 
@@ -141,11 +141,13 @@ fn sample(run: &Opened, line: &str) -> Result<(Option<Value>, Vec<f32>), Problem
         SampleShape::Table { features } => Arc::new(row(&value, &run.facts.columns, features)?),
     };
     let prepared = match (run.shape, &run.scaler) {
-        (SampleShape::Table { .. }, Some(scaler)) => Arc::new(scaler.apply(source).map_err(said)?),
+        (SampleShape::Table { .. }, Some(scaler)) => {
+            Arc::new(scaler.apply(source).map_err(|error| said(&error))?)
+        }
         (SampleShape::Table { .. }, None) => source,
         _ => {
             let prepare = run.experiment.data.prepare.unwrap_or(Prepare::KEEP);
-            Arc::new(prepare.apply(source).map_err(said)?)
+            Arc::new(prepare.apply(source).map_err(|error| said(&error))?)
         }
     };
     if prepared.shape() != run.shape {
@@ -156,20 +158,20 @@ fn sample(run: &Opened, line: &str) -> Result<(Option<Value>, Vec<f32>), Problem
         ));
     }
     let mut values = vec![0.0; run.shape.elements()];
-    prepared.read(0, &mut values).map_err(said)?;
+    prepared.read(0, &mut values).map_err(|error| said(&error))?;
     Ok((id, values))
 }
 
-fn said(error: Error) -> Problem {
+fn said(error: &Error) -> Problem {
     error.to_string()
 }
 
 fn image(value: &Value, channels: usize) -> Result<Samples, Problem> {
     let path = value.get("path").and_then(Value::as_str);
     let path = path.ok_or_else(|| format!("expected {{\"path\": \"an image\"}}, found {}", kind(value)))?;
-    let bytes = flicker_core::file::read(Path::new(path)).map_err(said)?;
-    let image = decode(path, &bytes, channels, Limits::USUAL).map_err(said)?;
-    Samples::new((channels, image.size[0], image.size[1]), image.values).map_err(said)
+    let bytes = flicker_core::file::read(Path::new(path)).map_err(|error| said(&error))?;
+    let image = decode(path, &bytes, channels, Limits::USUAL).map_err(|error| said(&error))?;
+    Samples::new((channels, image.size[0], image.size[1]), image.values).map_err(|error| said(&error))
 }
 
 fn row(value: &Value, columns: &[String], features: usize) -> Result<Samples, Problem> {
@@ -188,7 +190,7 @@ fn row(value: &Value, columns: &[String], features: usize) -> Result<Samples, Pr
         Value::Object(_) => Err("the run names no columns, so each line must be a list".into()),
         other => Err(format!("expected an object or a list, found {}", kind(other))),
     };
-    Samples::new(features, values?).map_err(said)
+    Samples::new(features, values?).map_err(|error| said(&error))
 }
 
 fn number(value: &Value, what: &str) -> Result<f32, Problem> {
@@ -210,7 +212,7 @@ fn kind(value: &Value) -> String {
     }
 }
 
-fn scored(run: &Opened, signals: &Signals, samples: Vec<Vec<f32>>) -> Result<Scored, Failure> {
+fn scored(run: &Opened, signals: &Signals, samples: &[Vec<f32>]) -> Result<Scored, Failure> {
     if samples.is_empty() {
         return Ok(Scored { total: Vec::new(), parts: Vec::new() });
     }
