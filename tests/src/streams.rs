@@ -45,6 +45,7 @@ fn a_line_that_is_no_sample_is_named() {
     let lines = "[1, 2, 3]\n{\"V1\": 1, \"V2\": \"x\", \"Amount\": 3}\n[1, 2]\n[1, 2\n[1, 2, 3]\n";
     let failed = answers(dir.path(), lines, &[]);
     check_refused(&failed, 1, "standard input, line 2: column `V2`: expected a number, found \"x\"");
+    assert_eq!(parsed(&failed).len(), 1, "the line before it is answered");
     let told = parsed(&answers(dir.path(), lines, &["--on-error", "skip"]));
     assert_eq!(told.len(), 5);
     assert_eq!(told[0]["score"], told[4]["score"]);

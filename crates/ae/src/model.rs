@@ -1,12 +1,14 @@
 //! The model: one network, one optimizer, and what its scores need.
 
-use crate::score::{Score, Statistics, codes, score};
+use crate::score::{Score, Statistics, score};
 use crate::training::Descent;
 use crate::{Config, Network};
 use candle_core::{Device, Tensor};
 use flicker_core::data::Source;
 use flicker_core::neighbours::OutlierFactor;
+use flicker_core::nn::Mode;
 use flicker_core::optim::{Adam, AdamConfig};
+use flicker_core::rows::Rows;
 use flicker_core::run::{Phase, Run};
 use flicker_core::{Detector, Result, Rng, SampleShape, Scores, TrainSet, Weights};
 
@@ -88,7 +90,8 @@ impl Detector for Autoencoder {
         self.fit_statistics(train.normal.as_ref())?;
         match &self.factor {
             Some(factor) => {
-                let codes = codes(&self.frozen, train.normal.as_ref(), self.weights.device())?;
+                let encode = |xs: &Tensor| Ok(self.frozen.encode(xs, Mode::Evaluation)?.mean);
+                let codes = Rows::encoded(train.normal.as_ref(), self.weights.device(), encode)?;
                 factor.fit(&self.weights, codes, run)
             }
             None => Ok(()),

@@ -1,7 +1,7 @@
 //! What a score is made of, and the statistics of the training normals that some scores need.
 
 use crate::{Config, Loss, Network, Variant};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 use flicker_core::data::{Source, chunks, tensor};
 use flicker_core::losses::gaussian_kl_per_sample;
@@ -195,19 +195,6 @@ fn inverse(matrix: &[f64], k: usize) -> Vec<f64> {
 
 /// The local outlier factor, with the weights that keep its rows.
 pub(crate) type Factor<'a> = (&'a OutlierFactor, &'a Weights);
-
-/// The codes of samples, as rows.
-pub(crate) fn codes(network: &Network, normal: &dyn Source, device: &Device) -> Result<Rows> {
-    let mut all = Rows { n: normal.len(), features: 0, values: Vec::new() };
-    let indices: Vec<usize> = (0..normal.len()).collect();
-    for indices in chunks(&indices, BATCH) {
-        let part =
-            Rows::of_tensor(&network.encode(&tensor(normal, indices, device)?, Mode::Evaluation)?.mean)?;
-        all.features = part.features;
-        all.values.extend(part.values);
-    }
-    Ok(all)
-}
 
 /// The scores of the batch `xs`, each of its own sample alone.
 pub(crate) fn score(

@@ -1,6 +1,6 @@
 //! Rows of f32 numbers in memory, products of them, and reading them from a source.
 
-use crate::data::{Source, gather};
+use crate::data::{Source, chunks, gather, tensor};
 use crate::nn::{Activation, linear};
 use crate::{Error, Result, Weights};
 use candle_core::{CpuStorage, Device, Storage, Tensor};
@@ -20,7 +20,10 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// The samples of a batch, each as a row.
+    /// The samples of a batch `(B, …)`, each as a row.
+    ///
+    /// # Errors
+    /// If they are not f32.
     pub fn of_tensor(xs: &Tensor) -> Result<Self> {
         let n = xs.dims().first().copied().unwrap_or(0);
         let features = xs.dims().iter().skip(1).product();
@@ -28,6 +31,9 @@ impl Rows {
     }
 
     /// The rows `indices` of `source`.
+    ///
+    /// # Errors
+    /// If one cannot be read, or holds a value that is no finite number.
     pub fn read(source: &dyn Source, indices: &[usize]) -> Result<Self> {
         let rows =
             Self { n: indices.len(), features: source.shape().elements(), values: gather(source, indices)? };
@@ -36,11 +42,33 @@ impl Rows {
     }
 
     /// All rows of `source`, read block by block.
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
     pub fn read_all(source: &dyn Source) -> Result<Self> {
         let features = source.shape().elements();
         let mut all = Self { n: source.len(), features, values: Vec::with_capacity(source.len() * features) };
         for block in blocks(source.len()) {
             all.values.extend(Self::read(source, &block.collect::<Vec<_>>())?.values);
+        }
+        Ok(all)
+    }
+
+    /// What `encode` makes of all samples of `source`, each as a row; samples are read 256 at a time.
+    ///
+    /// # Errors
+    /// If a sample cannot be read, or `encode` fails.
+    pub fn encoded(
+        source: &dyn Source,
+        device: &Device,
+        encode: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<Self> {
+        let mut all = Self { n: source.len(), features: 0, values: Vec::new() };
+        let indices: Vec<usize> = (0..source.len()).collect();
+        for indices in chunks(&indices, 256) {
+            let part = Self::of_tensor(&encode(&tensor(source, indices, device)?)?)?;
+            all.features = part.features;
+            all.values.extend(part.values);
         }
         Ok(all)
     }
@@ -82,6 +110,9 @@ impl Rows {
     }
 
     /// `(n, features)` on the CPU.
+    ///
+    /// # Errors
+    /// If the values are not `n` × `features`.
     pub fn tensor(&self) -> Result<Tensor> {
         Ok(Tensor::from_slice(&self.values, (self.n, self.features), &Device::Cpu)?)
     }
@@ -89,7 +120,7 @@ impl Rows {
     /// As [`Rows::tensor`], without a copy.
     ///
     /// # Errors
-    /// If the values are not `n` × `features`.
+    /// As that one.
     pub fn into_tensor(self) -> Result<Tensor> {
         Ok(Tensor::from_vec(self.values, (self.n, self.features), &Device::Cpu)?)
     }
@@ -117,16 +148,25 @@ pub fn blocks(n: usize) -> impl ExactSizeIterator<Item = std::ops::Range<usize>>
 }
 
 /// `a bᵀ` of `a` (m, F) and `b` (n, F), of any strides: (m, n). The bytes do not depend on the number of threads.
+///
+/// # Errors
+/// If the shapes do not match.
 pub fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     Ok(linear(a, b, None, Activation::None)?)
 }
 
 /// `aᵀ b` of `a` (n, K) and `b` (n, L), contiguous: (K, L). The bytes do not depend on the number of threads.
+///
+/// # Errors
+/// If the shapes do not match.
 pub fn transposed_product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     Ok(flicker_kernels::transposed_product(a, b)?)
 }
 
 /// Looks at the numbers of a contiguous tensor on the CPU without copying them.
+///
+/// # Errors
+/// If it is another kind of tensor.
 pub fn with_values<T>(tensor: &Tensor, look: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {
@@ -150,6 +190,9 @@ pub fn distance(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// The fitted tensor `name` on the CPU, where the methods work.
+///
+/// # Errors
+/// If it was not announced, or nothing was fitted.
 pub fn fitted(weights: &Weights, name: &str) -> Result<Tensor> {
     Ok(weights.fitted(name)?.to_device(&Device::Cpu)?)
 }

@@ -208,7 +208,7 @@ fn header(name: &str) -> Header {
 }
 
 /// Prepared as the run's own samples.
-fn prepared(run: &Opened, source: Arc<dyn Source>) -> Result<Arc<dyn Source>, Failure> {
+pub(crate) fn prepared(run: &Opened, source: Arc<dyn Source>) -> Result<Arc<dyn Source>, Failure> {
     let prepare = run.experiment.data.prepare.unwrap_or(Prepare::KEEP);
     match source.shape() {
         // Rows of another width than the run's are refused by the comparison of shapes.

@@ -5,15 +5,11 @@ use crate::training::{Game, Optimizers};
 use crate::{Config, Score};
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
-use flicker_core::data::{Source, chunks, tensor};
 use flicker_core::neighbours::OutlierFactor;
 use flicker_core::nn::Mode;
 use flicker_core::rows::Rows;
 use flicker_core::run::{Phase, Run};
 use flicker_core::{Detector, Result, Rng, SampleShape, Scores, TrainSet, Weights};
-
-/// Images encoded together when the neighbours are learned.
-const BATCH: usize = 256;
 
 /// A GANomaly for images of one shape.
 #[derive(Debug)]
@@ -93,17 +89,6 @@ impl Ganomaly {
         &self.networks
     }
 
-    /// The latents of samples, by the weights as they are.
-    fn latents(&self, source: &dyn Source) -> Result<Rows> {
-        let mut all = Rows { n: source.len(), features: self.config.latent, values: Vec::new() };
-        let indices: Vec<usize> = (0..source.len()).collect();
-        for indices in chunks(&indices, BATCH) {
-            let xs = tensor(source, indices, self.weights.device())?;
-            all.values.extend(Rows::of_tensor(&self.frozen.encoder.forward(&xs, Mode::Evaluation)?)?.values);
-        }
-        Ok(all)
-    }
-
     /// The numbers that it was built from.
     pub fn config(&self) -> &Config {
         &self.config
@@ -121,7 +106,11 @@ impl Detector for Ganomaly {
         let optimizers = Optimizers::new(&self.config, &self.weights)?;
         run.train(&phase, train.normal.as_ref(), train, &mut Game { model: self, optimizers })?;
         match &self.factor {
-            Some(factor) => factor.fit(&self.weights, self.latents(train.normal.as_ref())?, run),
+            Some(factor) => {
+                let encode = |xs: &Tensor| self.frozen.encoder.forward(xs, Mode::Evaluation);
+                let zs = Rows::encoded(train.normal.as_ref(), self.weights.device(), encode)?;
+                factor.fit(&self.weights, zs, run)
+            }
             None => Ok(()),
         }
     }

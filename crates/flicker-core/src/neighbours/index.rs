@@ -5,7 +5,7 @@
 //! are taken again from the differences themselves. Rows are kept with their mean taken off, which keeps the numbers small.
 
 use crate::rows::{Rows, blocks, distance, fitted, product, square, with_values};
-use crate::{Result, Weights};
+use crate::{Error, Result, Weights};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
@@ -14,6 +14,18 @@ const QUERIES: usize = 512;
 
 /// A neighbour: its distance, and its number among the training rows.
 pub type Neighbour = (f64, u32);
+
+/// Refuses a number of `neighbours` that so many training `samples` do not have.
+///
+/// # Errors
+/// [`Error::Config`] of `config.neighbours`.
+pub fn enough(neighbours: usize, samples: usize) -> Result<()> {
+    if neighbours < samples {
+        return Ok(());
+    }
+    let problem = format!("must be below the {samples} training samples, is {neighbours}");
+    Err(Error::config("config.neighbours", problem))
+}
 
 /// The training rows, as the weights keep them.
 pub struct Index {
@@ -31,6 +43,9 @@ impl Index {
     }
 
     /// Makes an index of `rows`.
+    ///
+    /// # Errors
+    /// If the index was not announced for rows of this width.
     pub fn fit(weights: &Weights, rows: Rows) -> Result<()> {
         let mean = rows.mean();
         let rows = rows.less(&mean);
@@ -41,6 +56,9 @@ impl Index {
     }
 
     /// The index that the weights hold.
+    ///
+    /// # Errors
+    /// If nothing was fitted.
     pub fn of(weights: &Weights) -> Result<Self> {
         let mean = fitted(weights, "mean")?.to_vec1()?;
         Ok(Self { mean, rows: fitted(weights, "rows")?, squares: fitted(weights, "squares")? })
@@ -57,6 +75,9 @@ impl Index {
     }
 
     /// The training rows `range`, with their mean taken off.
+    ///
+    /// # Errors
+    /// If the range reaches beyond the last one.
     pub fn rows(&self, range: std::ops::Range<usize>) -> Result<Rows> {
         Rows::of_tensor(&self.rows.narrow(0, range.start, range.len())?)
     }
@@ -67,6 +88,9 @@ impl Index {
     }
 
     /// The means of the training rows that are listed for each sample, with their mean put on again.
+    ///
+    /// # Errors
+    /// If the rows are not f32 in memory.
     pub fn means(&self, of: &[Vec<Neighbour>]) -> Result<Vec<f32>> {
         let f = self.mean.len();
         with_values(&self.rows, |rows| {
@@ -82,7 +106,10 @@ impl Index {
 
     /// The `k` nearest training rows of each of the centred `queries`, nearest first; equally near ones in the order of the
     /// training set. Where the queries are training rows themselves, `own` is the number of the first one, and none is its
-    /// own neighbour.
+    /// own neighbour. Distances are Euclidean.
+    ///
+    /// # Errors
+    /// If the queries have another width than the rows.
     pub fn nearest(&self, queries: &Rows, k: usize, own: Option<usize>) -> Result<Vec<Vec<Neighbour>>> {
         let (squares, f): (Vec<f32>, usize) = (self.squares.to_vec1()?, queries.features);
         let mut all = Vec::with_capacity(queries.n);

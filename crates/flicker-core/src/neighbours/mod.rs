@@ -4,5 +4,5 @@
 mod index;
 mod outlier_factor;
 
-pub use index::{Index, Neighbour};
+pub use index::{Index, Neighbour, enough};
 pub use outlier_factor::OutlierFactor;

@@ -4,10 +4,10 @@
 //! density of p is `lrd(p) = 1 / mean of reach(p, o)` over its neighbours o; `LOF(p) = mean of lrd(o) / lrd(p)`. Where several
 //! samples are as near as the k-th, exactly k are taken, as scikit-learn does (the paper takes all).
 
-use super::{Index, Neighbour};
+use super::{Index, Neighbour, enough};
 use crate::rows::{Rows, fitted};
 use crate::run::{Losses, Run};
-use crate::{Error, Result, Weights};
+use crate::{Result, Weights};
 use candle_core::{DType, Device, Tensor};
 
 /// What keeps the density of k-fold twins finite; scikit-learn's number.
@@ -36,10 +36,7 @@ impl OutlierFactor {
     /// If there are not more rows than neighbours, or the run is stopped.
     pub fn fit(&self, weights: &Weights, rows: Rows, run: &mut Run<'_>) -> Result<()> {
         let n = rows.n;
-        if n <= self.neighbours {
-            let problem = format!("must be below the {n} training samples, is {}", self.neighbours);
-            return Err(Error::config("config.neighbours", problem));
-        }
+        enough(self.neighbours, n)?;
         let mut rows = Some(rows);
         run.pass("index", 1, &mut |_, _| {
             rows.take().map_or(Ok(()), |rows| Index::fit(weights, rows))?;

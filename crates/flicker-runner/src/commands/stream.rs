@@ -8,9 +8,10 @@ use crate::Failure;
 use crate::opened::Opened;
 use crate::scoring::{Scored, Scorer};
 use crate::signals::Signals;
+use crate::unseen::prepared;
 use clap::ValueEnum;
 use flicker_core::calibration::Calibration;
-use flicker_core::data::{Limits, Prepare, Samples, Source, decode};
+use flicker_core::data::{Limits, Samples, Source, decode};
 use flicker_core::{Error, SampleShape};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
@@ -44,8 +45,8 @@ pub(super) struct Told {
 /// Answers each line of `lines` on `answers` until there are no more.
 ///
 /// # Errors
-/// If a line cannot be read as a sample of the model and `on_error` says to fail, or the answers cannot be written. What was
-/// answered before stays written.
+/// If a line cannot be read as a sample of the model and `on_error` says to fail, or the answers cannot be written. The lines
+/// before it are answered.
 pub(super) fn stream(
     run: &Opened,
     calibration: &Calibration,
@@ -65,6 +66,7 @@ pub(super) fn stream(
         }
         let mut answered = Vec::with_capacity(batch.len());
         let mut samples = Vec::new();
+        let mut failure = None; // told after the answers to the lines before it
         for (number, line) in batch {
             match sample(run, &line) {
                 Ok((id, values)) => {
@@ -73,7 +75,8 @@ pub(super) fn stream(
                 }
                 Err(problem) if on_error == OnError::Skip => answered.push(Err((number, problem))),
                 Err(problem) => {
-                    return Err(Failure::Failed(format!("standard input, line {number}: {problem}")));
+                    failure = Some(Failure::Failed(format!("standard input, line {number}: {problem}")));
+                    break;
                 }
             }
         }
@@ -102,6 +105,9 @@ pub(super) fn stream(
             writeln!(answers, "{line}").map_err(|error| unwritten(&error))?;
         }
         answers.flush().map_err(|error| unwritten(&error))?;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
     }
     Ok(told)
 }
@@ -138,18 +144,12 @@ fn sample(run: &Opened, line: &str) -> Result<(Option<Value>, Vec<f32>), Problem
     let id = value.get("id").cloned();
     let source: Arc<dyn Source> = match run.shape {
         SampleShape::Image { channels, .. } => Arc::new(image(&value, channels)?),
+        SampleShape::Table { .. } if run.experiment.data.leak_label => {
+            return Err("the run reads the label as a feature, so rows without one cannot be scored".into());
+        }
         SampleShape::Table { features } => Arc::new(row(&value, &run.facts.columns, features)?),
     };
-    let prepared = match (run.shape, &run.scaler) {
-        (SampleShape::Table { .. }, Some(scaler)) => {
-            Arc::new(scaler.apply(source).map_err(|error| said(&error))?)
-        }
-        (SampleShape::Table { .. }, None) => source,
-        _ => {
-            let prepare = run.experiment.data.prepare.unwrap_or(Prepare::KEEP);
-            Arc::new(prepare.apply(source).map_err(|error| said(&error))?)
-        }
-    };
+    let prepared = prepared(run, source).map_err(|failure| failure.to_string())?;
     if prepared.shape() != run.shape {
         return Err(format!(
             "expected a sample of the model's shape, {}, found {}",
