@@ -7,6 +7,7 @@ mod maps;
 mod report;
 mod rescore;
 mod score;
+mod stream;
 mod threshold;
 mod verify;
 
