@@ -9,6 +9,7 @@ mod full_disk;
 mod networks;
 mod one_program;
 mod one_program_refuses;
+mod own_table;
 mod parity;
 mod parity_gan;
 mod programs;

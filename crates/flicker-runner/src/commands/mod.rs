@@ -3,6 +3,7 @@
 mod compare;
 mod drift;
 mod evaluate;
+mod lines;
 mod maps;
 mod report;
 mod rescore;

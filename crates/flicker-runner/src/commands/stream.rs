@@ -1,223 +1,183 @@
-//! Scores of samples that come on the standard input, one JSON value a line, each answered by a line of JSON.
-//!
-//! A line is an object with a value for each column (`{"amount": 12.5, "hour": 3}`), a list of all values in the order of
-//! the columns, or for images an object that names a file (`{"path": "part.png"}`). An `id`, where the object has one, is
-//! given back. Lines that are there already are scored together; a line that comes alone is answered at once.
+//! A table that is scored as it is read, so that it may be larger than memory.
 
 use crate::Failure;
+use crate::args::Common;
 use crate::opened::Opened;
+use crate::say;
 use crate::scoring::{Scored, Scorer};
 use crate::signals::Signals;
-use crate::unseen::prepared;
-use clap::ValueEnum;
-use flicker_core::calibration::Calibration;
-use flicker_core::data::{Limits, Samples, Source, decode};
-use flicker_core::{Error, SampleShape};
-use indicatif::ProgressBar;
-use serde_json::{Map, Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use flicker_core::SampleShape;
+use flicker_core::data::{Samples, Source};
+use flicker_table::{Batch, Coding, TableFile};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 
-/// Lines that are scored together, at most.
-const TOGETHER: usize = 256;
-/// The longest line that is taken: nothing is read into memory without a bound.
-const LONGEST: u64 = 16 << 20;
+/// Rows that are scored at once: whole batches of the scorer, so that a score is the same as in a table that is read whole, and
+/// the same whatever the pieces that a file gives.
+const ROWS: usize = 8192;
+/// Pieces of the file that are read while others are scored.
+const AHEAD: usize = 2;
 
-/// What is done about a sample that cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum OnError {
-    /// End with an error that names it.
-    #[default]
-    Fail,
-    /// Name it, count it, and go on.
-    Skip,
+/// Gets scores with the rows that they are of.
+pub(super) type SeeScores<'a> = dyn FnMut(Range<usize>, &Scored) -> Result<(), Failure> + 'a;
+
+/// A table that is scored as it is read.
+pub(super) struct Stream<'a> {
+    run: &'a Opened,
+    file: TableFile,
+    coding: Coding,
+    /// What the user should know about how it is read.
+    notes: Vec<String>,
 }
 
-/// How a stream ended.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) scored: usize,
-    pub(super) flagged: usize,
-    pub(super) skipped: usize,
-}
+impl<'a> Stream<'a> {
+    /// The table at `asked`, where that is a file and the model reads a user's tables, or the file is none that is read otherwise:
+    /// of columns, or packed by Zstandard.
+    ///
+    /// # Errors
+    /// If it is no table, or not one with the columns that the model takes.
+    pub(super) fn open(run: &'a Opened, asked: Option<&str>) -> Result<Option<Self>, Failure> {
+        let Some(path) = asked.map(Path::new).filter(|path| path.is_file()) else { return Ok(None) };
+        let coding = match &run.coding {
+            Some(coding) => coding.clone(),
+            None if takes_rows(run) && is_other(path) => Coding::of_numbers(&run.facts.columns),
+            None => return Ok(None),
+        };
+        let file = TableFile::open(path)?;
+        drop(file.batches(&coding.columns())?); // columns are compared before any work
+        let read = coding.columns();
+        let unused: Vec<&str> = file
+            .names()
+            .iter()
+            .filter(|name| read.iter().all(|column| column.name != **name))
+            .map(String::as_str)
+            .collect();
+        let notes = match unused.is_empty() {
+            true => Vec::new(),
+            false => vec![format!("{}: not used by the model: {}", file.origin(), unused.join(", "))],
+        };
+        match coding.width() {
+            width if run.shape == (SampleShape::Table { features: width }) => {
+                Ok(Some(Self { run, file, coding, notes }))
+            }
+            width => Err(Failure::Failed(format!(
+                "{}: a row becomes {width} numbers, the model takes a {}",
+                run.folder.path("coding.json").display(),
+                run.shape
+            ))),
+        }
+    }
 
-/// Answers each line of `lines` on `answers` until there are no more.
-///
-/// # Errors
-/// If a line cannot be read as a sample of the model and `on_error` says to fail, or the answers cannot be written. The lines
-/// before it are answered.
-pub(super) fn stream(
-    run: &Opened,
-    calibration: &Calibration,
-    on_error: OnError,
-    lines: impl Read,
-    mut answers: impl Write,
-) -> Result<Told, Failure> {
-    let (mut lines, signals) = (BufReader::new(lines), Signals::listen()?);
-    let (mut told, mut number) = (Told::default(), 0);
-    while let Some(first) = next(&mut lines, &mut number)? {
-        if let Some(stop) = signals.stop() {
-            return Err(Error::Stopped(stop).into());
+    /// The file, as messages name it.
+    pub(super) fn origin(&self) -> &str {
+        self.file.origin()
+    }
+
+    /// Says what scores what, unless that is not wanted.
+    pub(super) fn announce(&self, common: &Common) {
+        if !common.quiet {
+            let run = self.run;
+            say(&format!("model: {}, seed {}: {}", run.experiment.model, run.seed, run.experiment.title));
+            say(&format!("data: {} ({}), each row a {}", self.origin(), self.file.format(), run.shape));
+            self.notes.iter().for_each(|note| say(note));
         }
-        let mut batch = vec![first];
-        while batch.len() < TOGETHER && lines.buffer().contains(&b'\n') {
-            batch.extend(next(&mut lines, &mut number)?);
-        }
-        let mut answered = Vec::with_capacity(batch.len());
-        let mut samples = Vec::new();
-        let mut failure = None; // told after the answers to the lines before it
-        for (number, line) in batch {
-            match sample(run, &line) {
-                Ok((id, values)) => {
-                    samples.push(values);
-                    answered.push(Ok(id));
-                }
-                Err(problem) if on_error == OnError::Skip => answered.push(Err((number, problem))),
-                Err(problem) => {
-                    failure = Some(Failure::Failed(format!("standard input, line {number}: {problem}")));
-                    break;
-                }
+    }
+
+    /// Scores all rows, in order; `see` gets each piece of the scores with the rows that they are of. Answers how many there are.
+    ///
+    /// # Errors
+    /// If a cell cannot be read, there is no row, or `see` fails.
+    pub(super) fn score(&self, common: &Common, see: &mut SeeScores<'_>) -> Result<usize, Failure> {
+        let (rng, signals) = (self.run.scoring_rng(), Signals::listen()?);
+        let (model, device) = (self.run.model.as_ref(), self.run.model.weights().device());
+        let scorer = Scorer { model, device, rng: &rng, signals: &signals, quiet: common.quiet };
+        let bar = scorer.bar(self.file.n_rows()?.unwrap_or(0));
+        let (mut waiting, mut begin) = (Vec::new(), 0);
+        let mut piece = |values: Vec<f32>| -> Result<(), Failure> {
+            let source = self.prepared(values, begin)?;
+            let rows = begin..begin + source.len();
+            begin = rows.end;
+            see(rows, &scorer.score(&source, &bar, &mut |_, _| Ok(()))?)
+        };
+        let at_once = ROWS * self.coding.width();
+        for batch in self.batches()? {
+            self.coding.apply(&batch?, &mut waiting)?;
+            while waiting.len() >= at_once {
+                let rest = waiting.split_off(at_once);
+                piece(std::mem::replace(&mut waiting, rest))?;
             }
         }
-        told.skipped += answered.len() - samples.len();
-        let scored = scored(run, &signals, &samples)?;
-        let decisions = calibration.decide(&scored.total)?;
-        let mut next = 0;
-        for answer in answered {
-            let line = match answer {
-                Err((line, error)) => json!({"line": line, "error": error}),
-                Ok(id) => {
-                    let taken = &decisions[next];
-                    let mut line = Map::new();
-                    line.extend(id.map(|id| ("id".to_string(), id)));
-                    line.insert("score".into(), json!(scored.total[next]));
-                    line.extend(scored.parts.iter().map(|(name, all)| (name.to_string(), json!(all[next]))));
-                    line.insert("normalised".into(), json!(taken.normalised));
-                    line.insert("p_value".into(), json!(taken.p_value));
-                    line.insert("abnormal".into(), json!(taken.abnormal));
-                    (told.scored, told.flagged) =
-                        (told.scored + 1, told.flagged + usize::from(taken.abnormal));
-                    next += 1;
-                    Value::Object(line)
+        if !waiting.is_empty() {
+            piece(waiting)?;
+        }
+        bar.finish_and_clear();
+        match begin {
+            0 => Err(Failure::Failed(format!("{}: expected rows, found none", self.origin()))),
+            rows => Ok(rows),
+        }
+    }
+
+    /// The batches of the file, read on a thread of its own.
+    fn batches(&self) -> Result<Receiver<flicker_table::Result<Batch>>, Failure> {
+        let batches = self.file.batches(&self.coding.columns())?;
+        let (sender, receiver) = sync_channel(AHEAD);
+        let read = move || {
+            for batch in batches {
+                if sender.send(batch).is_err() {
+                    break; // nobody wants more
                 }
-            };
-            writeln!(answers, "{line}").map_err(|error| unwritten(&error))?;
-        }
-        answers.flush().map_err(|error| unwritten(&error))?;
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
+            }
+        };
+        std::thread::Builder::new()
+            .name("table".into())
+            .spawn(read)
+            .map_err(|error| Failure::Failed(format!("thread that reads the table: {error}")))?;
+        Ok(receiver)
     }
-    Ok(told)
-}
 
-fn unwritten(error: &std::io::Error) -> Failure {
-    Failure::Failed(format!("standard output: {error}"))
-}
-
-/// The next line that is not empty, with its number from 1.
-fn next(lines: &mut impl BufRead, number: &mut usize) -> Result<Option<(usize, String)>, Failure> {
-    loop {
-        let mut line = Vec::new();
-        *number += 1;
-        let fail = |problem: String| Failure::Failed(format!("standard input, line {number}: {problem}"));
-        let n = lines.take(LONGEST).read_until(b'\n', &mut line).map_err(|error| fail(error.to_string()))?;
-        if n as u64 == LONGEST {
-            return Err(fail(format!("is longer than {LONGEST} bytes")));
-        }
-        if n == 0 {
-            return Ok(None);
-        }
-        let line = String::from_utf8(line).map_err(|_| fail("is no UTF-8 text".into()))?;
-        if !line.trim().is_empty() {
-            return Ok(Some((*number, line)));
-        }
+    /// Rows as the model takes them; the first is row `begin` of the file.
+    fn prepared(&self, values: Vec<f32>, begin: usize) -> Result<Arc<dyn Source>, Failure> {
+        let rows: Arc<dyn Source> = Arc::new(Samples::new(self.coding.width(), values)?);
+        let rows = match &self.run.scaler {
+            Some(scaler) => Arc::new(scaler.apply(rows)?),
+            None => rows,
+        };
+        Ok(Arc::new(Numbered { rows, begin }))
     }
 }
 
-type Problem = String;
+fn takes_rows(run: &Opened) -> bool {
+    let named = !run.facts.columns.is_empty() && !run.experiment.data.leak_label;
+    named && matches!(run.shape, SampleShape::Table { .. })
+}
 
-/// What a line calls its sample, and the sample's values, prepared as the run prepared its own.
-fn sample(run: &Opened, line: &str) -> Result<(Option<Value>, Vec<f32>), Problem> {
-    let value: Value = serde_json::from_str(line).map_err(|error| format!("is no JSON: {error}"))?;
-    let id = value.get("id").cloned();
-    let source: Arc<dyn Source> = match run.shape {
-        SampleShape::Image { channels, .. } => Arc::new(image(&value, channels)?),
-        SampleShape::Table { .. } if run.experiment.data.leak_label => {
-            return Err("the run reads the label as a feature, so rows without one cannot be scored".into());
-        }
-        SampleShape::Table { features } => Arc::new(row(&value, &run.facts.columns, features)?),
-    };
-    let prepared = prepared(run, source).map_err(|failure| failure.to_string())?;
-    if prepared.shape() != run.shape {
-        return Err(format!(
-            "expected a sample of the model's shape, {}, found {}",
-            run.shape,
-            prepared.shape()
-        ));
+/// Whether a file begins as a table that is no plain or gzip CSV.
+fn is_other(path: &Path) -> bool {
+    TableFile::open(path).is_ok_and(|file| file.format() != "CSV" || file.is_zst())
+}
+
+/// Rows that are numbered from some row on.
+struct Numbered {
+    rows: Arc<dyn Source>,
+    begin: usize,
+}
+
+impl Source for Numbered {
+    fn len(&self) -> usize {
+        self.rows.len()
     }
-    let mut values = vec![0.0; run.shape.elements()];
-    prepared.read(0, &mut values).map_err(|error| said(&error))?;
-    Ok((id, values))
-}
 
-fn said(error: &Error) -> Problem {
-    error.to_string()
-}
-
-fn image(value: &Value, channels: usize) -> Result<Samples, Problem> {
-    let path = value.get("path").and_then(Value::as_str);
-    let path = path.ok_or_else(|| format!("expected {{\"path\": \"an image\"}}, found {}", kind(value)))?;
-    let bytes = flicker_core::file::read(Path::new(path)).map_err(|error| said(&error))?;
-    let image = decode(path, &bytes, channels, Limits::USUAL).map_err(|error| said(&error))?;
-    Samples::new((channels, image.size[0], image.size[1]), image.values).map_err(|error| said(&error))
-}
-
-fn row(value: &Value, columns: &[String], features: usize) -> Result<Samples, Problem> {
-    let values: Result<Vec<f32>, Problem> = match value {
-        Value::Array(all) if all.len() == features => {
-            all.iter().enumerate().map(|(i, value)| number(value, &format!("value {i}"))).collect()
-        }
-        Value::Array(all) => Err(format!("expected a list of {features} numbers, found {}", all.len())),
-        Value::Object(object) if columns.len() == features => {
-            let of = |column: &String| {
-                let value = object.get(column).ok_or_else(|| format!("has no column `{column}`"))?;
-                number(value, &format!("column `{column}`"))
-            };
-            columns.iter().map(of).collect()
-        }
-        Value::Object(_) => Err("the run names no columns, so each line must be a list".into()),
-        other => Err(format!("expected an object or a list, found {}", kind(other))),
-    };
-    Samples::new(features, values?).map_err(|error| said(&error))
-}
-
-fn number(value: &Value, what: &str) -> Result<f32, Problem> {
-    let number = match value {
-        Value::Bool(value) => Some(f64::from(u8::from(*value))),
-        other => other.as_f64(),
-    };
-    let number = number.ok_or_else(|| format!("{what}: expected a number, found {}", kind(value)))? as f32;
-    if number.is_finite() { Ok(number) } else { Err(format!("{what}: {value} is too large")) }
-}
-
-/// What a JSON value is, in words.
-fn kind(value: &Value) -> String {
-    match value {
-        Value::Null => "null".into(),
-        Value::Array(all) => format!("a list of {}", all.len()),
-        Value::Object(_) => "an object without it".into(),
-        other => other.to_string().chars().take(40).collect(),
+    fn shape(&self) -> SampleShape {
+        self.rows.shape()
     }
-}
 
-fn scored(run: &Opened, signals: &Signals, samples: &[Vec<f32>]) -> Result<Scored, Failure> {
-    if samples.is_empty() {
-        return Ok(Scored { total: Vec::new(), parts: Vec::new() });
+    fn read(&self, index: usize, out: &mut [f32]) -> flicker_core::Result<()> {
+        self.rows.read(index, out)
     }
-    let source: Arc<dyn Source> = Arc::new(Samples::new(run.shape, samples.concat())?);
-    let (rng, device) = (run.scoring_rng(), run.model.weights().device());
-    let scorer = Scorer { model: run.model.as_ref(), device, rng: &rng, signals, quiet: true };
-    scorer.score(&source, &ProgressBar::hidden(), &mut |_, _| Ok(()))
+
+    fn id(&self, index: usize) -> String {
+        (self.begin + index).to_string()
+    }
 }

@@ -40,17 +40,19 @@ impl ThresholdArgs {
         }
     }
 
-    /// What decides, as far as the run's validation scores say it.
+    /// What decides on any samples: the threshold of the run, or the one that is asked for. Labels are not looked at.
     ///
     /// # Errors
     /// If the run has no threshold.
-    pub(super) fn of_run(&self, run: &Opened) -> Result<Calibration, Failure> {
+    pub(super) fn saved_or_asked(&self, run: &Opened) -> Result<Calibration, Failure> {
         let saved = run.calibration()?;
-        Ok(match (self.false_alarm_rate, self.threshold) {
-            (Some(rate), _) => Calibration::conformal(saved.normals(), rate)?,
-            (_, Some(threshold)) => Calibration::fixed(saved.normals(), threshold)?,
-            _ => saved,
-        })
+        if let Some(rate) = self.false_alarm_rate {
+            return Ok(Calibration::conformal(saved.normals(), rate)?);
+        }
+        if let Some(threshold) = self.threshold {
+            return Ok(Calibration::fixed(saved.normals(), threshold)?);
+        }
+        Ok(saved)
     }
 
     /// What decides on samples with these scores.
@@ -63,8 +65,8 @@ impl ThresholdArgs {
         unseen: &Unseen,
         scores: &[f32],
     ) -> Result<Calibration, Failure> {
-        let of_run = self.of_run(run)?;
-        let Some(path) = &self.best_f1_on else { return Ok(of_run) };
+        let saved = self.saved_or_asked(run)?;
+        let Some(path) = &self.best_f1_on else { return Ok(saved) };
         let index: HashMap<String, usize> =
             (0..unseen.source.len()).map(|i| (unseen.source.id(i), i)).collect();
         let (mut chosen, mut abnormal) = (Vec::new(), Vec::new());
@@ -79,7 +81,7 @@ impl ThresholdArgs {
         let best = Calibration::best_f1(&chosen, &abnormal)
             .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
         // The p-values stay those of the validation normals.
-        Ok(Calibration::fixed(of_run.normals(), best.threshold_or_infinity())?)
+        Ok(Calibration::fixed(saved.normals(), best.threshold_or_infinity())?)
     }
 }
 
