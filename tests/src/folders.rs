@@ -67,6 +67,7 @@ w_adversarial = 1.0
 w_contextual = 50.0
 w_encoder = 1.0
 reinit_below = 0.00001
+score = { kind = "latent" }
 
 [decide]
 false_alarm_rate = 0.1

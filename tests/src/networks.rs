@@ -3,17 +3,29 @@
 use crate::conformance::{Case, check, interrupted_after};
 use flicker_core::Result;
 
-#[test]
-fn ganomaly() -> Result<()> {
+fn small_ganomaly(score: ganomaly::Score) -> Case<ganomaly::Config> {
     let config = ganomaly::Config {
         latent: 6,
         features: 4,
         epochs: 4,
         batch: 8,
         learning_rate: 4e-3,
+        score,
         ..ganomaly::Config::paper()
     };
-    check(&Case { config, shape: (1, 16, 16).into(), falling: "contextual" })
+    Case { config, shape: (1, 16, 16).into(), falling: "contextual" }
+}
+
+#[test]
+fn ganomaly() -> Result<()> {
+    check(&small_ganomaly(ganomaly::Score::Latent {}))
+}
+
+#[test]
+fn the_outlier_factor_of_latents() -> Result<()> {
+    check(&small_ganomaly(ganomaly::Score::OutlierFactor { neighbours: 5 }))?;
+    let config = ae::Config { score: ae::Score::OutlierFactor { neighbours: 5 }, ..ae_of_nine_features() };
+    check(&Case { config, shape: 9.into(), falling: "reconstruction" })
 }
 
 #[test]

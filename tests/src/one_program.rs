@@ -196,7 +196,7 @@ fn a_run_goes_on_by_its_folder_alone() {
 }
 
 /// The folder of a run on a table of three columns, written by hand: no table is embedded that one could train on.
-fn table_run(dir: &Path) -> ae::Autoencoder {
+pub(crate) fn table_run(dir: &Path) -> ae::Autoencoder {
     let network = ae::NetworkConfig::Dense {
         widths: vec![2],
         batch_norm: false,

@@ -55,6 +55,7 @@ fn ganomaly_from(fixture: &State) -> Result<ganomaly::Ganomaly> {
         extra_layers: 1,
         batch: 3,
         reinit_below: 0.0,
+        score: ganomaly::Score::Latent {},
         ..ganomaly::Config::paper()
     };
     let model = config.build((1, 32, 32).into(), Rng::new(0), &Device::Cpu)?;

@@ -14,6 +14,9 @@ pub(crate) fn describe(
     graph: &mut Graph,
     xs: Value,
 ) -> Result<Described> {
+    if let Score::OutlierFactor { .. } = config.score {
+        return Err(Error::NotOnePass("a local outlier factor walks trees of kept codes".into()));
+    }
     let dims = graph.dims(xs).to_vec();
     let (mean, log_variance) = network.describe_encode(graph, xs)?;
     let x_hat = network.describe_decode(graph, mean, &dims)?;

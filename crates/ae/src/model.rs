@@ -1,13 +1,16 @@
 //! The model: one network, one optimizer, and what its scores need.
 
 use crate::described::describe;
-use crate::score::{Statistics, score};
+use crate::score::{Score, Statistics, score};
 use crate::training::Descent;
 use crate::{Config, Network};
 use candle_core::{Device, Tensor};
 use flicker_core::data::Source;
 use flicker_core::graph::{Described, Graph, Value};
+use flicker_core::neighbours::OutlierFactor;
+use flicker_core::nn::Mode;
 use flicker_core::optim::{Adam, AdamConfig};
+use flicker_core::rows::Rows;
 use flicker_core::run::{Phase, Run};
 use flicker_core::{Detector, Result, Rng, SampleShape, Scores, TrainSet, Weights};
 
@@ -20,6 +23,8 @@ pub struct Autoencoder {
     /// On the same weights, without gradients.
     frozen: Network,
     statistics: Statistics,
+    /// Where the score is one.
+    factor: Option<OutlierFactor>,
     weights: Weights,
     shape: SampleShape,
 }
@@ -31,7 +36,13 @@ impl Autoencoder {
         let network = Network::new(&config, shape, &weights.builder())?;
         let frozen = Network::new(&config, shape, &weights.frozen_builder())?;
         let statistics = Statistics::new(&config, shape, &weights.builder())?;
-        let model = Self { config, network, frozen, statistics, weights, shape };
+        let factor = match config.score {
+            Score::OutlierFactor { neighbours } => {
+                Some(OutlierFactor::new(neighbours, config.network.code(), &weights))
+            }
+            _ => None,
+        };
+        let model = Self { config, network, frozen, statistics, factor, weights, shape };
         model.optimizer()?; // refuses what Adam cannot work with, before any data is read
         Ok(model)
     }
@@ -78,13 +89,22 @@ impl Detector for Autoencoder {
         let phase = Phase { name: "autoencoder", epochs: self.config.epochs, batch: self.config.batch };
         let steps = phase.epochs * (train.normal.len() / phase.batch);
         run.train(&phase, train.normal.as_ref(), train, &mut Descent::new(self, steps)?)?;
-        self.fit_statistics(train.normal.as_ref())
+        self.fit_statistics(train.normal.as_ref())?;
+        match &self.factor {
+            Some(factor) => {
+                let encode = |xs: &Tensor| Ok(self.frozen.encode(xs, Mode::Evaluation)?.mean);
+                let codes = Rows::encoded(train.normal.as_ref(), self.weights.device(), encode)?;
+                factor.fit(&self.weights, codes, run)
+            }
+            None => Ok(()),
+        }
     }
 
     /// As [`Score`](crate::Score) says; the map is the score of each value, averaged over channels.
     fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
         self.shape.expect_batch(xs)?;
-        score(&self.config, &self.frozen, &self.statistics, xs)
+        let factor = self.factor.as_ref().map(|factor| (factor, &self.weights));
+        score(&self.config, &self.frozen, &self.statistics, factor, xs)
     }
 
     fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Described> {

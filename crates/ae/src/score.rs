@@ -5,8 +5,10 @@ use candle_core::{Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 use flicker_core::data::{Source, chunks, tensor};
 use flicker_core::losses::gaussian_kl_per_sample;
+use flicker_core::neighbours::OutlierFactor;
 use flicker_core::nn::Mode;
-use flicker_core::{Error, Result, SampleShape, Scores};
+use flicker_core::rows::Rows;
+use flicker_core::{Error, Result, SampleShape, Scores, Weights};
 use serde::{Deserialize, Serialize};
 
 /// What the score of a sample x with reconstruction x̂ is. The statistics behind it are those of the training normals after the
@@ -25,6 +27,12 @@ pub enum Score {
     /// The sum of `(x - x̂)² / s²` and the squared Mahalanobis distance of the code from the training normals' codes, divided by
     /// the number of both: up to constants the negative log-likelihood of Gaussian residuals and a Gaussian code.
     Latent {},
+    /// The local outlier factor of the code (a variational one's mean) among those of the training normals: how much less
+    /// densely its surroundings are peopled than those of its neighbours.
+    OutlierFactor {
+        /// Nearest neighbours that a density is taken from.
+        neighbours: usize,
+    },
     /// The negative evidence lower bound a value, with μ for the code: reconstruction in nats and β KL. Of a variational
     /// autoencoder only.
     Elbo {},
@@ -38,6 +46,9 @@ const FLOOR: f64 = 1e-3;
 
 impl Score {
     pub(crate) fn check(self, variant: &Variant) -> Result<()> {
+        if self == (Self::OutlierFactor { neighbours: 0 }) {
+            return Err(Error::config("config.score.neighbours", "must be at least 1, is 0"));
+        }
         if self == (Self::Elbo {}) && !variant.is_variational() {
             return Err(Error::config("config.score", "elbo needs the variational variant"));
         }
@@ -192,11 +203,15 @@ fn inverse(matrix: &[f64], k: usize) -> Vec<f64> {
     (0..k * k).map(|at| product(at / k, at % k)).collect()
 }
 
+/// The local outlier factor, with the weights that keep its rows.
+pub(crate) type Factor<'a> = (&'a OutlierFactor, &'a Weights);
+
 /// The scores of the batch `xs`, each of its own sample alone.
 pub(crate) fn score(
     config: &Config,
     network: &Network,
     statistics: &Statistics,
+    factor: Option<Factor<'_>>,
     xs: &Tensor,
 ) -> Result<Scores> {
     let code = network.encode(xs, Mode::Evaluation)?;
@@ -210,7 +225,15 @@ pub(crate) fn score(
         Score::Elbo {} => elbo(config, &x_hat, xs, code.log_variance.as_ref().zip(Some(&code.mean)))?,
         Score::Latent {} => latent(&values, &code.mean, statistics)?,
         // Not the mean of the map: at the edges of the structural similarity the map repeats itself.
-        Score::Error {} => (config.loss.per_sample(&x_hat, xs)?.to_vec1()?, Vec::new()),
+        Score::Error {} | Score::OutlierFactor { .. } => {
+            let error = config.loss.per_sample(&x_hat, xs)?.to_vec1()?;
+            match factor {
+                Some((factor, weights)) => {
+                    (factor.score(weights, &Rows::of_tensor(&code.mean)?)?, vec![("error", error)])
+                }
+                None => (error, Vec::new()),
+            }
+        }
         Score::Scaled {} | Score::LogScaled {} => (values.flatten_from(1)?.mean(1)?.to_vec1()?, Vec::new()),
     };
     let map = if values.rank() == 4 { values.mean_keepdim(1)? } else { values };

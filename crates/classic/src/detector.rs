@@ -4,13 +4,13 @@ use crate::config::Config;
 use crate::isolation_forest::Forest;
 use crate::knn::Neighbours;
 use crate::latent_kmeans::Clusters;
-use crate::lof::OutlierFactor;
+use crate::lof::Density;
 use crate::mahalanobis::Ellipsoid;
 use crate::one_class_svm::Machine;
 use crate::pca::Subspace;
-use crate::rows::Rows;
 use candle_core::{Device, Tensor};
 use flicker_core::graph::{Described, Graph, Value};
+use flicker_core::rows::Rows;
 use flicker_core::run::Run;
 use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
 
@@ -57,7 +57,7 @@ impl Classic {
             Config::Knn(config) => Box::new(Neighbours::new(config, features, &weights)),
             Config::IsolationForest(config) => Box::new(Forest::new(config, &weights)),
             Config::OneClassSvm(config) => Box::new(Machine::new(config, features, &weights)),
-            Config::Lof(config) => Box::new(OutlierFactor::new(config, features, &weights)),
+            Config::Lof(config) => Box::new(Density::new(config, features, &weights)),
             Config::LatentKmeans(config) => Box::new(Clusters::new(config, features, &weights)?),
             Config::Mahalanobis(config) => Box::new(Ellipsoid::new(config, features, &weights)?),
         };

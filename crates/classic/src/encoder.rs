@@ -3,13 +3,13 @@
 
 use crate::config::{Components, Encoder};
 use crate::pca;
-use crate::rows::{Rows, fitted, product};
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use flicker_core::graph::{Binary, Graph, Value};
 use flicker_core::losses::mse;
 use flicker_core::nn::{Activation, Linear};
 use flicker_core::optim::{Adam, AdamConfig, Optimizer};
+use flicker_core::rows::{Rows, fitted, product};
 use flicker_core::run::{Batch, Losses, Phase, Run, Training};
 use flicker_core::{Result, Rng, State, TrainSet, Weights};
 

@@ -4,9 +4,9 @@
 
 use crate::config::IsolationForest;
 use crate::detector::{Method, Scored};
-use crate::rows::{Rows, fitted};
 use crate::trees::{self, Tree, mean_path};
 use candle_core::{DType, Device, Tensor};
+use flicker_core::rows::{Rows, fitted};
 use flicker_core::run::{Losses, Run};
 use flicker_core::{Error, Result, Rng, TrainSet, Weights};
 use rayon::prelude::*;

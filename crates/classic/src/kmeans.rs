@@ -1,7 +1,7 @@
 //! k-means: Lloyd's rounds (MacQueen, 1967; Lloyd, 1982) from starts drawn by k-means++ (Arthur and Vassilvitskii, 2007).
 
-use crate::rows::{Rows, distance};
 use flicker_core::Rng;
+use flicker_core::rows::{Rows, distance};
 use rayon::prelude::*;
 
 /// Centres, and the mean squared distance of the rows to the nearest one.

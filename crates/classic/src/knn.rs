@@ -3,10 +3,10 @@
 
 use crate::config::{Distance, Knn};
 use crate::detector::{Method, Scored};
-use crate::nearest::{Index, Neighbour};
-use crate::rows::Rows;
+use flicker_core::neighbours::{Index, Neighbour, enough};
+use flicker_core::rows::Rows;
 use flicker_core::run::{Losses, Run};
-use flicker_core::{Error, Result, TrainSet, Weights};
+use flicker_core::{Result, TrainSet, Weights};
 
 pub(crate) struct Neighbours {
     config: Knn,
@@ -43,13 +43,4 @@ fn score(neighbours: &[Neighbour], distance: Distance) -> f64 {
             neighbours.iter().map(|(distance, _)| distance).sum::<f64>() / neighbours.len() as f64
         }
     }
-}
-
-/// Refuses more neighbours than there are other samples.
-pub(crate) fn enough(neighbours: usize, samples: usize) -> Result<()> {
-    if neighbours < samples {
-        return Ok(());
-    }
-    let problem = format!("must be below the {samples} training samples, is {neighbours}");
-    Err(Error::config("config.neighbours", problem))
 }

@@ -6,8 +6,8 @@ use crate::config::LatentKmeans;
 use crate::detector::{Method, Scored};
 use crate::encoder::Latents;
 use crate::kmeans::{Clustering, drawn, lloyd, nearest};
-use crate::rows::{Rows, blocks, fitted};
 use candle_core::DType;
+use flicker_core::rows::{Rows, blocks, fitted};
 use flicker_core::run::{Losses, Run};
 use flicker_core::{Error, Result, TrainSet, Weights};
 

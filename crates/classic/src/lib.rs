@@ -46,11 +46,9 @@ mod knn;
 mod latent_kmeans;
 mod lof;
 mod mahalanobis;
-mod nearest;
 mod one_class_svm;
 mod pca;
 mod randomized;
-mod rows;
 mod smo;
 mod trees;
 

@@ -1,77 +1,28 @@
-//! Local outlier factor (Breunig, Kriegel, Ng and Sander, 2000, definitions 3 to 7), for new samples against the training set.
-//!
-//! k-distance(o): the distance of o to its k-th neighbour; reach(p, o) = max(k-distance(o), d(p, o)); the local reachability
-//! density of p is `lrd(p) = 1 / mean of reach(p, o)` over its neighbours o; `LOF(p) = mean of lrd(o) / lrd(p)`. Where several
-//! samples are as near as the k-th, exactly k are taken, as scikit-learn does (the paper takes all).
+//! The local outlier factor of new samples against the training set, as [`flicker_core::neighbours::OutlierFactor`] has it.
 
 use crate::config::Lof;
 use crate::detector::{Method, Scored};
-use crate::knn::enough;
-use crate::nearest::{Index, Neighbour};
-use crate::rows::{Rows, fitted};
-use candle_core::{DType, Device, Tensor};
-use flicker_core::run::{Losses, Run};
+use flicker_core::neighbours::OutlierFactor;
+use flicker_core::rows::Rows;
+use flicker_core::run::Run;
 use flicker_core::{Result, TrainSet, Weights};
 
-/// What keeps the density of k-fold twins finite; scikit-learn's number.
-const TINY: f64 = 1e-10;
-/// Training samples whose neighbours are looked for between two chances to stop.
-const QUERIES: usize = 2048;
-
-pub(crate) struct OutlierFactor {
-    neighbours: usize,
+pub(crate) struct Density {
+    factor: OutlierFactor,
 }
 
-impl OutlierFactor {
+impl Density {
     pub(crate) fn new(config: &Lof, features: usize, weights: &Weights) -> Self {
-        Index::declare(weights, features);
-        weights.declare("k_distances", &[None], DType::F32);
-        weights.declare("densities", &[None], DType::F32);
-        Self { neighbours: config.neighbours }
+        Self { factor: OutlierFactor::new(config.neighbours, features, weights) }
     }
 }
 
-impl Method for OutlierFactor {
+impl Method for Density {
     fn fit(&mut self, weights: &Weights, train: &TrainSet, run: &mut Run<'_>) -> Result<()> {
-        let n = train.normal.len();
-        enough(self.neighbours, n)?;
-        run.pass("index", 1, &mut |_, _| {
-            Index::fit(weights, Rows::read_all(train.normal.as_ref())?)?;
-            Ok(Some(Losses::default()))
-        })?;
-        let index = Index::of(weights)?;
-        let starts: Vec<usize> = (0..n).step_by(QUERIES).collect();
-        let mut neighbours: Vec<Vec<Neighbour>> = Vec::with_capacity(n);
-        run.pass("densities", starts.len(), &mut |piece, _| {
-            let start = starts[piece];
-            let rows = index.rows(start..(start + QUERIES).min(n))?;
-            neighbours.extend(index.nearest(&rows, self.neighbours, Some(start))?);
-            Ok(Some(Losses::default()))
-        })?;
-        let distances: Vec<f64> =
-            neighbours.iter().map(|list| list.last().map_or(f64::NAN, |k| k.0)).collect();
-        let densities: Vec<f32> = neighbours.iter().map(|list| density(list, &distances) as f32).collect();
-        let distances: Vec<f32> = distances.iter().map(|&d| d as f32).collect();
-        weights.set_fitted("k_distances", &Tensor::new(distances, &Device::Cpu)?)?;
-        weights.set_fitted("densities", &Tensor::new(densities, &Device::Cpu)?)
+        self.factor.fit(weights, Rows::read_all(train.normal.as_ref())?, run)
     }
 
     fn score(&self, weights: &Weights, rows: &Rows) -> Result<Scored> {
-        let index = Index::of(weights)?;
-        let distances: Vec<f32> = fitted(weights, "k_distances")?.to_vec1()?;
-        let distances: Vec<f64> = distances.into_iter().map(f64::from).collect();
-        let densities: Vec<f32> = fitted(weights, "densities")?.to_vec1()?;
-        let mut total = Vec::with_capacity(rows.n);
-        for list in index.nearest(&index.centred(rows), self.neighbours, None)? {
-            let around: f64 = list.iter().map(|&(_, i)| f64::from(densities[i as usize])).sum();
-            total.push((around / list.len() as f64 / density(&list, &distances)) as f32);
-        }
-        Ok(Scored { total, ..Scored::default() })
+        Ok(Scored { total: self.factor.score(weights, rows)?, ..Scored::default() })
     }
-}
-
-/// `lrd` (definition 6) of a sample with these neighbours.
-fn density(neighbours: &[Neighbour], k_distances: &[f64]) -> f64 {
-    let reach: f64 = neighbours.iter().map(|&(d, i)| d.max(k_distances[i as usize])).sum();
-    1.0 / (reach / neighbours.len() as f64 + TINY)
 }

@@ -7,9 +7,9 @@
 
 use crate::config::{Gamma, OneClassSvm, Scale};
 use crate::detector::{Method, Scored};
-use crate::rows::{Rows, blocks, fitted, product, square, with_values};
 use crate::smo::{Kernel, Search, gaussian};
 use candle_core::{DType, Device, Tensor};
+use flicker_core::rows::{Rows, blocks, fitted, product, square, with_values};
 use flicker_core::run::{Losses, Run};
 use flicker_core::{Error, Result, TrainSet, Weights};
 use rayon::prelude::*;

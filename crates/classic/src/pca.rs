@@ -7,10 +7,10 @@
 use crate::config::{Components, Pca};
 use crate::detector::{Method, Scored};
 use crate::randomized;
-use crate::rows::{BLOCK, Rows, blocks, fitted, product, transposed_product, with_values};
 use candle_core::{DType, Device, Tensor};
 use flicker_core::data::Source;
 use flicker_core::graph::{Binary, Described, Graph, Value};
+use flicker_core::rows::{BLOCK, Rows, blocks, fitted, product, transposed_product, with_values};
 use flicker_core::run::{Losses, Run};
 use flicker_core::{Error, Result, TrainSet, Weights};
 use flicker_kernels::{Vectorise, vectorised};

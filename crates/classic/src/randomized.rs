@@ -3,9 +3,9 @@
 
 use crate::config::Components;
 use crate::pca::{Principal, count, eigen, principal};
-use crate::rows::{BLOCK, Rows, blocks, product, transposed_product};
 use candle_core::{Device, Tensor};
 use flicker_core::data::Source;
+use flicker_core::rows::{BLOCK, Rows, blocks, product, transposed_product};
 use flicker_core::run::{Losses, Run};
 use flicker_core::{Error, Result};
 use nalgebra::DMatrix;

@@ -3,9 +3,9 @@
 //!
 //! minimize ½ αᵀ K α over 0 ≤ αᵢ ≤ 1 with Σ αᵢ = ν N. With LIBSVM's bounds the paper's αᵢ are these, divided by ν N.
 
-use crate::rows::{product, with_values};
 use candle_core::Tensor;
 use flicker_core::Result;
+use flicker_core::rows::{product, with_values};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Isolation trees (Liu, Ting and Zhou, 2008, algorithms 1 to 3): how they grow, and how deep a row falls.
 
-use crate::rows::Rows;
 use candle_core::{DType, Device, Tensor};
+use flicker_core::rows::Rows;
 use flicker_core::{Result, Rng, Weights};
 
 /// A node that is no leaf sends a row to `left` if its `feature` is at most `threshold`, else to `left + 1`. A leaf has

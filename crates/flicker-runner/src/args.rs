@@ -50,9 +50,26 @@ pub struct TrainArgs {
     #[arg(long, value_name = "SECONDS")]
     pub time_limit: Option<f64>,
 
-    /// Where data sets lie [default: $FLICKER_DATA, or data]
-    #[arg(long, value_name = "DIR")]
+    /// Your own data: a table (CSV, also .gz and .zst, Parquet, Arrow) or a folder of images; or the folder where data sets lie
+    /// [default: $FLICKER_DATA, or data]
+    #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
+
+    /// Of your own table the column that says who is normal; without one every row is
+    #[arg(long, value_name = "COLUMN")]
+    pub label: Option<String>,
+
+    /// What the label, or a folder of your images, calls normal (repeatable) [default: 0, false, normal, good or the like]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub normal: Vec<String>,
+
+    /// A column of your own table that is not read, such as a number of the row (repeatable)
+    #[arg(long, value_name = "COLUMN")]
+    pub drop: Vec<String>,
+
+    /// A column of your own table whose numbers stand for names (repeatable)
+    #[arg(long, value_name = "COLUMN")]
+    pub category: Vec<String>,
 
     /// Prints the experiment, complete, and ends
     #[arg(long)]

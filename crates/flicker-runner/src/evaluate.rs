@@ -85,6 +85,14 @@ impl Evaluated {
             Some(e) => format!("{name} {:.4} [{:.4}, {:.4}]", e.value, e.low, e.high),
             None => format!("{name} undefined"),
         };
+        if self.summary.prevalence == Some(0.0) {
+            let (n, flagged) = (self.summary.n_test, self.summary.n_flagged);
+            let threshold = threshold_in_words(&self.calibration);
+            return vec![
+                "no abnormal sample is known, so AUROC, AUPRC and F1 are not told".to_owned(),
+                format!("{flagged} of {n} normals held out for a test are flagged ({threshold})"),
+            ];
+        }
         let prevalence = self.summary.prevalence;
         let prevalence =
             prevalence.map_or(String::new(), |p| format!("  (prevalence {p:.4}; positive = abnormal)"));

@@ -4,11 +4,12 @@ use crate::Failure;
 use crate::experiment;
 use crate::family::{AnyExperiment, AnyFamily, Changes, Text};
 use crate::folder::{CONFIG, Folder, WEIGHTS};
-use crate::samples::DataFacts;
+use crate::samples::{DataFacts, RunData};
 use candle_core::Device;
 use flicker_core::calibration::Calibration;
 use flicker_core::data::Scaler;
 use flicker_core::{Detector, Rng, SampleShape};
+use flicker_table::Coding;
 use std::path::Path;
 
 /// A trained model, read back from the folder of its run.
@@ -23,6 +24,8 @@ pub(crate) struct Opened {
     pub model: Box<dyn Detector>,
     /// How a table's columns are scaled, as the run fitted it.
     pub scaler: Option<Scaler>,
+    /// How the columns of a user's table become numbers, as the run fitted it.
+    pub coding: Option<Coding>,
 }
 
 impl Opened {
@@ -50,9 +53,28 @@ impl Opened {
         })?;
         let model = experiment.build(shape, Rng::new(seed).fork("weights"), device)?;
         let scaler = experiment.data.scale.as_ref().map(|_| folder.read_json("scale.json")).transpose()?;
-        let opened = Self { folder, experiment, seed, facts, shape, model, scaler };
+        let coding = experiment.data.table.as_ref().map(|_| folder.read_json("coding.json")).transpose()?;
+        let opened = Self { folder, experiment, seed, facts, shape, model, scaler, coding };
         opened.load_weights()?;
         Ok(opened)
+    }
+
+    /// Refuses data that are not those of the run, or that its own coding or scale was not fitted on.
+    ///
+    /// # Errors
+    /// With what differs.
+    pub(crate) fn expect_same(&self, data: &RunData) -> Result<(), Failure> {
+        self.facts.expect_same(&data.facts)?;
+        for (name, same) in
+            [("coding.json", self.coding == data.coding), ("scale.json", self.scaler == data.scaler)]
+        {
+            if !same {
+                let path = self.folder.path(name).display().to_string();
+                let problem = "other numbers than the training normals of the run give";
+                return Err(Failure::Failed(format!("{path}: {problem}")));
+            }
+        }
+        Ok(())
     }
 
     fn load_weights(&self) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use crate::Failure;
 use crate::datasets::{FileFacts, Located};
 use crate::made::{Made, make, watch, with_made};
+use crate::own_table::{self, OwnTable, TableConfig};
 use flicker_core::data::csv::Column;
 use flicker_core::data::folder::{Layout, Options};
 use flicker_core::data::{
@@ -10,6 +11,7 @@ use flicker_core::data::{
     Subset,
 };
 use flicker_core::{Rng, SampleShape, TrainSet};
+use flicker_table::Coding;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +26,9 @@ pub(crate) struct DataConfig {
     /// The user's own folder of images, in place of a data set with a manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
+    /// The user's own table, in place of a data set with a manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableConfig>,
     /// How the folder is laid out; told from its folders when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
@@ -40,7 +45,8 @@ pub(crate) struct DataConfig {
     /// How many samples there are before they are divided; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<Rows>,
-    /// Who is normal.
+    /// Who is normal. A user's table says it by its label, and has none.
+    #[serde(default = "nobody", skip_serializing_if = "is_nobody")]
     pub protocol: Protocol,
     /// Who trains, validates and tests.
     pub split: SplitConfig,
@@ -71,6 +77,8 @@ pub(crate) struct RunData {
     pub prepare: Prepare,
     /// How a table's columns were scaled: what `scale.json` says.
     pub scaler: Option<Scaler>,
+    /// How the columns of a user's table became numbers: what `coding.json` says.
+    pub coding: Option<Coding>,
     /// What `data.json` says.
     pub facts: DataFacts,
 }
@@ -148,14 +156,20 @@ impl DataFacts {
 /// Reads what `config` asks for from the folder `root`, or from the program itself.
 pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunData, Failure> {
     let prepare = config.prepare.unwrap_or(Prepare::KEEP);
-    let (dataset, located) = locate(config, prepare, root)?;
+    config.check()?;
+    let (dataset, located, own) = locate(config, prepare, root)?;
     let dataset = if config.leak_label { dataset.with_label_as_feature()? } else { dataset };
     let of_split = config.split.seed.map(Rng::new);
     let dataset = match config.rows {
         Some(rows) => rows.apply(&dataset, of_split.as_ref().unwrap_or(rng))?,
         None => dataset,
     };
-    let split = config.protocol.split(&dataset, &config.split, rng)?;
+    let protocol = own.as_ref().map_or(&config.protocol, |own| &own.protocol);
+    let split = protocol.split(&dataset, &config.split, rng)?;
+    let (dataset, coding) = match &own {
+        Some(own) => own.coded(&dataset, &split).map(|(dataset, coding)| (dataset, Some(coding)))?,
+        None => (dataset, None),
+    };
     let raw_validation = subset(&dataset, &split.validation)?;
     let prepared = dataset.prepared(prepare)?;
     let (prepared, scaler) = scaled(config, prepared, &split)?;
@@ -171,8 +185,18 @@ pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunDat
         watch: watch(config, &validation, made.watch),
     };
     let test = with_made(labelled(&prepared, &split.test, &split.test_abnormal)?, made.test)?;
-    let facts = facts(config, &located, &prepared, &split, &test);
-    Ok(RunData { train, validation, raw_validation, test, shape: prepared.shape(), prepare, scaler, facts })
+    let facts = facts(config, protocol, &located, &prepared, &split, &test);
+    Ok(RunData {
+        train,
+        validation,
+        raw_validation,
+        test,
+        shape: prepared.shape(),
+        prepare,
+        scaler,
+        coding,
+        facts,
+    })
 }
 
 /// The data set with its columns on the scale of the normals that train, and that scale.
@@ -188,15 +212,34 @@ fn scaled(
 }
 
 /// The data set that is asked for. Images of a folder come in their new size.
-fn locate(config: &DataConfig, prepare: Prepare, root: &Path) -> Result<(Dataset, Located), Failure> {
+fn locate(
+    config: &DataConfig,
+    prepare: Prepare,
+    root: &Path,
+) -> Result<(Dataset, Located, Option<OwnTable>), Failure> {
     let images = config.images(prepare);
+    if let Some(table) = &config.table {
+        let (dataset, located, own) = own_table::open(&config.called(), table)?;
+        return Ok((dataset, located, Some(own)));
+    }
     let Some(folder) = &config.folder else {
-        return Ok(crate::datasets::locate(&config.name, root, &config.drop, &images)?);
+        let (dataset, located) = crate::datasets::locate(&config.name, root, &config.drop, &images)?;
+        return Ok((dataset, located, None));
     };
     if !config.drop.is_empty() {
         return Err(Failure::usage("config field `data.drop`: a folder of images has no columns"));
     }
-    Ok(crate::datasets::own_folder(&config.called(), folder, &images)?)
+    let (dataset, located) = crate::datasets::own_folder(&config.called(), folder, &images)?;
+    Ok((dataset, located, None))
+}
+
+/// No class: who is normal is not said here.
+fn nobody() -> Protocol {
+    Protocol::OneClass { normal: Vec::new(), abnormal: None }
+}
+
+fn is_nobody(protocol: &Protocol) -> bool {
+    *protocol == nobody()
 }
 
 impl DataConfig {
@@ -209,15 +252,41 @@ impl DataConfig {
     /// What the data are called.
     fn called(&self) -> String {
         let of_folder = self.folder.as_ref().and_then(|folder| folder.file_name());
-        match of_folder {
+        let of_table = self.table.as_ref().and_then(|table| table.path.file_name());
+        match of_folder.or(of_table) {
             Some(last) if self.name.is_empty() => last.to_string_lossy().into_owned(),
             _ => self.name.clone(),
+        }
+    }
+
+    /// Refuses what a user's table has no use for, and data of which nothing says who is normal.
+    fn check(&self) -> Result<(), Failure> {
+        let wrong = |field: &str, problem: &str| {
+            Err(Failure::usage(format!("config field `data.{field}`: {problem}")))
+        };
+        if self.table.is_none() {
+            let problem = "missing: it says who is normal, as in { kind = \"one_class\", normal = [0] }";
+            return if is_nobody(&self.protocol) { wrong("protocol", problem) } else { Ok(()) };
+        }
+        let useless = [
+            ("folder", self.folder.is_some(), "stands beside `data.table`; one of them is read"),
+            ("drop", !self.drop.is_empty(), "of a user's table, `data.table.drop` names the columns"),
+            ("leak_label", self.leak_label, "is for data sets with a manifest"),
+            ("rows", self.rows.is_some(), "is for data sets with a manifest"),
+            ("protocol", !is_nobody(&self.protocol), "of a user's table, its label says who is normal"),
+            ("prepare", self.prepare.is_some(), "is for images"),
+            ("made", !self.made.is_empty(), "is for images"),
+        ];
+        match useless.iter().find(|(_, there, _)| *there) {
+            Some((field, _, problem)) => wrong(field, problem),
+            None => Ok(()),
         }
     }
 }
 
 fn facts(
     config: &DataConfig,
+    protocol: &Protocol,
     located: &Located,
     dataset: &Dataset,
     split: &Split,
@@ -227,7 +296,7 @@ fn facts(
         name: config.called(),
         origin: located.origin.clone(),
         files: located.files.clone(),
-        protocol: in_words(&config.protocol) + if config.split.contaminated { UNKNOWN } else { "" },
+        protocol: in_words(protocol, dataset) + if config.split.contaminated { UNKNOWN } else { "" },
         n_train: split.train.len(),
         n_validation: split.validation.len(),
         n_test: test.abnormal.len(),
@@ -243,11 +312,14 @@ fn facts(
 /// Said of a protocol whose labels do not reach the training.
 const UNKNOWN: &str = "; abnormal samples train too, unlabelled";
 
-fn in_words(protocol: &Protocol) -> String {
+fn in_words(protocol: &Protocol, dataset: &Dataset) -> String {
     let list = |classes: &[flicker_core::data::Class]| {
         classes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
     match protocol {
+        Protocol::OneClass { normal, abnormal: None } if normal.len() == dataset.classes().len() => {
+            "every sample is normal".into()
+        }
         Protocol::OneClass { normal, abnormal: None } => {
             format!("one class: {} normal, all others abnormal", list(normal))
         }

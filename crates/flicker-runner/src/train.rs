@@ -10,6 +10,7 @@ use crate::folder::{CONFIG, Folder, WEIGHTS};
 use crate::host::{Host, peak_memory_bytes};
 use crate::log::Log;
 use crate::monitor::{CHECKPOINT, Screen};
+use crate::own_data::OwnData;
 use crate::samples::{self, RunData};
 use crate::signals::Signals;
 use crate::{Failure, say};
@@ -72,15 +73,22 @@ pub fn train_family(
     args: &TrainArgs,
     threads: usize,
 ) -> Result<(), Failure> {
-    let experiment = family.parse(text, &Changes { quick: args.quick, set: &args.set })?;
+    let own = OwnData::told_by(args, args.experiment.is_some().then_some(text))?;
+    let mut set = match &own {
+        Some(own) => own.changes(args, text, args.experiment.is_some())?,
+        None => Vec::new(),
+    };
+    set.extend_from_slice(&args.set);
+    let experiment = family.parse(text, &Changes { quick: args.quick, set: &set })?;
     if args.print_config {
         crate::print(&experiment.text);
         return Ok(());
     }
     let device = device(&args.device)?;
     let job = Job { seed: args.seed.unwrap_or(experiment.seeds[0]), device, threads, begun: Instant::now() };
-    let root = args.data.clone().unwrap_or_else(flicker_manifest::data_root);
+    let root = args.data.clone().filter(|_| own.is_none()).unwrap_or_else(flicker_manifest::data_root);
     if !args.quiet {
+        own.iter().for_each(|own| say(&own.in_words()));
         say(&format!("{}: {}", experiment.name, experiment.title));
     }
     let rng = Rng::new(job.seed);
@@ -136,6 +144,14 @@ fn introduce(family: &str, data: &RunData, model: &dyn Detector, job: &Job) {
         "      {} normals to train, {} to set the threshold, {} to test ({} abnormal), each a {}",
         facts.n_train, facts.n_validation, facts.n_test, facts.n_abnormal, facts.shape
     ));
+    if let Some(coding) = &data.coding {
+        say(&format!("      {}", coding.in_words()));
+        for name in coding.names_of_rows(facts.n_train) {
+            say(&format!(
+                "      `{name}` looks like a name of rows, which says nothing of new ones: --drop {name}"
+            ));
+        }
+    }
     if facts.n_labelled_abnormal > 0 {
         say(&format!("      {} abnormal ones train with their label", facts.n_labelled_abnormal));
     }
@@ -181,6 +197,7 @@ fn open_folder(
         let begun = folder
             .write(CONFIG, record.as_bytes())
             .and_then(|()| folder.write_json("data.json", &data.facts))
+            .and_then(|()| data.coding.iter().try_for_each(|coding| folder.write_json("coding.json", coding)))
             .and_then(|()| data.scaler.iter().try_for_each(|scaler| folder.write_json("scale.json", scaler)));
         // Half of the description is no run folder: neither a new run nor --resume could use it.
         return match begun {

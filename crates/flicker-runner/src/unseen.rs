@@ -7,9 +7,10 @@ use crate::samples;
 use clap::ValueEnum;
 use flicker_core::data::csv::Header;
 use flicker_core::data::folder::{self, Layout, Options};
-use flicker_core::data::{Dataset, Part, Prepare, Source, Subset, csv, gz, idx};
+use flicker_core::data::{Dataset, Part, Prepare, Samples, Source, Subset, csv, gz, idx};
 use flicker_core::{Rng, SampleShape};
 use flicker_manifest::Format;
+use flicker_table::TableFile;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ impl Unseen {
 /// The test set of the run itself, made samples included.
 fn own(run: &Opened, root: &Path) -> Result<Unseen, Failure> {
     let data = samples::read(&run.experiment.data, root, &Rng::new(run.seed).fork("data"))?;
-    run.facts.expect_same(&data.facts)?;
+    run.expect_same(&data)?;
     let test = data.test;
     Ok(Unseen {
         origin: format!("the test set of the run: {}", data.facts.origin),
@@ -159,6 +160,21 @@ fn chosen(dataset: &Dataset, part: Option<Which>) -> Result<Vec<usize>, Failure>
 /// The rows of a table, or the images of an IDX file.
 fn file(run: &Opened, path: &Path) -> Result<Unseen, Failure> {
     let origin = path.display().to_string();
+    if let Some(coding) = &run.coding {
+        let file = TableFile::open(path)?;
+        let mut values = Vec::new();
+        for batch in file.batches(&coding.columns())? {
+            coding.apply(&batch?, &mut values)?;
+        }
+        let rows = Arc::new(Samples::new(coding.width(), values)?);
+        return Ok(Unseen {
+            origin,
+            source: prepared(run, rows)?,
+            classes: None,
+            abnormal: None,
+            notes: vec![],
+        });
+    }
     let bytes = flicker_core::file::read(path)?;
     let mut notes = Vec::new();
     let source: Arc<dyn Source> = if is_idx(&bytes) {
@@ -208,7 +224,7 @@ fn header(name: &str) -> Header {
 }
 
 /// Prepared as the run's own samples.
-fn prepared(run: &Opened, source: Arc<dyn Source>) -> Result<Arc<dyn Source>, Failure> {
+pub(crate) fn prepared(run: &Opened, source: Arc<dyn Source>) -> Result<Arc<dyn Source>, Failure> {
     let prepare = run.experiment.data.prepare.unwrap_or(Prepare::KEEP);
     match source.shape() {
         // Rows of another width than the run's are refused by the comparison of shapes.

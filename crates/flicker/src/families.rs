@@ -9,27 +9,42 @@ pub(crate) struct Row {
     pub(crate) family: AnyFamily,
     /// The experiment that its train program embeds.
     pub(crate) default: &'static str,
+    /// The experiment that runs on a table of the user's own, where the family takes tables.
+    pub(crate) table: Option<&'static str>,
+    /// The experiment that runs on a folder of the user's own images, where the family has one.
+    pub(crate) folder: Option<&'static str>,
     /// Experiments with published numbers. Others of the same numbers count as published too.
     pub(crate) published: &'static [&'static str],
 }
 
 /// Every family, a line each: its default experiment, and those with published numbers.
 pub(crate) static TABLE: [Row; 8] = [
-    row::<ae::Config>("ae-mnist-noise", &["ae-mnist-noise-tutorial"]),
+    row::<ae::Config>("ae-mnist-noise", &["ae-mnist-noise-tutorial"]).on("ae-table").of("ae-tiles"),
     row::<cnn::Config>("cnn-mnist-few-labels", &["cnn-mnist-published"]),
-    row::<classic::Config>("classic-mnist-pca", &[]),
-    row::<deepsvdd::Config>("deepsvdd-mnist-0", &["deepsvdd-mnist-0", "deepsvdd-mnist-soft-0"]),
+    row::<classic::Config>("classic-mnist-pca", &[]).on("classic-table"),
+    row::<deepsvdd::Config>("deepsvdd-mnist-0", &["deepsvdd-mnist-0", "deepsvdd-mnist-soft-0"])
+        .on("deepsvdd-table"),
     row::<anogan::Config>("anogan-mnist-0-small", &["anogan-mnist-0"]),
-    row::<anoddpm::Config>("anoddpm-mnist-1", &[]),
+    row::<anoddpm::Config>("anoddpm-mnist-1", &[]).of("anoddpm-tiles"),
     row::<fanogan::Config>("fanogan-mnist-2", &["fanogan-mnist-1"]),
-    row::<ganomaly::Config>("ganomaly-mnist-2", &["ganomaly-mnist-paper"]),
+    row::<ganomaly::Config>("ganomaly-mnist-2", &["ganomaly-mnist-paper"]).of("ganomaly-tiles"),
 ];
 
 const fn row<C: Config>(default: &'static str, published: &'static [&'static str]) -> Row {
-    Row { family: AnyFamily::of::<C>(), default, published }
+    Row { family: AnyFamily::of::<C>(), default, table: None, folder: None, published }
 }
 
 impl Row {
+    /// With its experiment for a table of the user's own.
+    const fn on(self, table: &'static str) -> Self {
+        Self { table: Some(table), ..self }
+    }
+
+    /// With its experiment for a folder of the user's own images.
+    const fn of(self, folder: &'static str) -> Self {
+        Self { folder: Some(folder), ..self }
+    }
+
     /// The family's name.
     pub(crate) fn name(&self) -> &'static str {
         self.family.facts().name
@@ -83,7 +98,7 @@ mod tests {
     #[test]
     fn every_line_names_experiments_of_its_family() {
         for row in &TABLE {
-            for name in row.published.iter().chain([&row.default]) {
+            for name in row.published.iter().chain([&row.default]).chain(&row.table).chain(&row.folder) {
                 let experiment = experiments::named(name).unwrap_or_else(|| panic!("no experiment {name}"));
                 assert_eq!(experiment.model.as_deref(), Some(row.name()), "{name}");
             }

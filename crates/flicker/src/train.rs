@@ -2,7 +2,7 @@
 
 use crate::{experiments, families};
 use clap::builder::PossibleValuesParser;
-use flicker_runner::{AnyFamily, Failure, Text, TrainArgs, read_experiment, train_family};
+use flicker_runner::{AnyFamily, Failure, OwnData, Text, TrainArgs, read_experiment, train_family};
 use std::path::Path;
 
 /// Trains a detector on what is normal, scores the test set, and leaves a folder that explains itself.
@@ -29,7 +29,7 @@ fn choose(args: &mut Args) -> Result<(&'static AnyFamily, Text), Failure> {
     let families = families::all();
     let text = match (&args.train.experiment, &args.model, &args.train.out) {
         (Some(experiment), _, _) => text(experiment)?,
-        (None, Some(model), _) => default(model)?,
+        (None, Some(model), _) => default(model, OwnData::told_by(&args.train, None)?.as_ref())?,
         (None, None, Some(out)) if args.train.resume => {
             let config = out.join("config.toml");
             let text = Text { text: read_experiment(&config)?, origin: config.display().to_string() };
@@ -69,9 +69,30 @@ fn text(experiment: &Path) -> Result<Text, Failure> {
     }
 }
 
-fn default(model: &str) -> Result<Text, Failure> {
+/// The experiment that runs when none is named: on the user's own data where there are any.
+fn default(model: &str, own: Option<&OwnData>) -> Result<Text, Failure> {
     let row = families::TABLE.iter().find(|row| row.name() == model);
-    let held = row.and_then(|row| experiments::named(row.default));
+    let wanted = |row: &families::Row| match own {
+        None => Some(row.default),
+        Some(OwnData::Table(_)) => row.table,
+        Some(OwnData::Folder(_)) => row.folder,
+    };
+    if let (Some(row), Some(own)) = (row, own)
+        && wanted(row).is_none()
+    {
+        let others: Vec<&str> =
+            families::TABLE.iter().filter(|row| wanted(row).is_some()).map(families::Row::name).collect();
+        let (what, field) = match own {
+            OwnData::Table(_) => ("a table", "table"),
+            OwnData::Folder(_) => ("a folder of images", "folder"),
+        };
+        return Err(Failure::Usage(format!(
+            "{model} takes {}, and has no default for {what} of your own; {} have one, or an experiment with `data.{field}` says it all",
+            row.family.facts().input,
+            others.join(", ")
+        )));
+    }
+    let held = row.and_then(wanted).and_then(experiments::named);
     let held = held
         .ok_or_else(|| Failure::Failed(format!("{model}: its default experiment is not in the program")))?;
     Ok(Text { origin: held.name.to_string(), text: held.text.to_string() })

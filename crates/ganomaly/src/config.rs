@@ -33,6 +33,21 @@ pub struct Config {
     pub w_encoder: f64,
     /// The discriminator is drawn anew after a step whose loss was below this; 0 never does it.
     pub reinit_below: f64,
+    /// What the score is.
+    pub score: Score,
+}
+
+/// What the score of an image x is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum Score {
+    /// The published one: the mean of `(z - ẑ)²`, the latent of the image against that of its reconstruction.
+    Latent {},
+    /// Ours: the local outlier factor of z among the latents of the training normals.
+    OutlierFactor {
+        /// Nearest neighbours that a density is taken from.
+        neighbours: usize,
+    },
 }
 
 impl Config {
@@ -51,12 +66,19 @@ impl Config {
             w_contextual: 50.0,
             w_encoder: 1.0,
             reinit_below: 1e-5,
+            score: Score::Latent {},
         }
     }
 
     /// The published numbers with fewer channels and epochs: minutes on two cores.
     pub fn small() -> Self {
         Self { features: 16, epochs: 5, ..Self::paper() }
+    }
+
+    /// Ours: as [`Config::small`], scored by how densely the latent's surroundings are peopled in training (its 20 nearest
+    /// neighbours), not by how well the latent comes back.
+    pub fn neighbours() -> Self {
+        Self { score: Score::OutlierFactor { neighbours: 20 }, ..Self::small() }
     }
 
     /// Checks the numbers against images of `shape` and answers with `(channels, size)`.
@@ -87,6 +109,9 @@ impl Config {
             if value == 0 {
                 return Err(Error::config(format!("config.{field}"), "must be at least 1, is 0"));
             }
+        }
+        if self.score == (Score::OutlierFactor { neighbours: 0 }) {
+            return Err(Error::config("config.score.neighbours", "must be at least 1, is 0"));
         }
         if !self.features.is_multiple_of(2) {
             return Err(Error::config("config.features", format!("must be even, is {}", self.features)));

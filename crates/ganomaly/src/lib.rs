@@ -29,7 +29,7 @@ mod model;
 mod networks;
 mod training;
 
-pub use config::Config;
+pub use config::{Config, Score};
 pub use model::{Ganomaly, Networks};
 pub use networks::{Decoder, Discriminator, Encoder};
 pub use training::{Optimizers, StepLosses, step};

@@ -1,14 +1,16 @@
 //! The model: its networks, its training in one phase, and its score.
 
-use crate::Config;
 use crate::networks::{Decoder, Dims, Discriminator, Encoder};
 use crate::training::{Game, Optimizers};
+use crate::{Config, Score};
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use flicker_core::graph::{Described, Graph, Value};
+use flicker_core::neighbours::OutlierFactor;
 use flicker_core::nn::Mode;
+use flicker_core::rows::Rows;
 use flicker_core::run::{Phase, Run};
-use flicker_core::{Detector, Result, Rng, SampleShape, Scores, TrainSet, Weights};
+use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores, TrainSet, Weights};
 
 /// A GANomaly for images of one shape.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct Ganomaly {
     /// On the same weights, without gradients: for scoring, and for what is only looked through in a step.
     pub(crate) frozen: Networks,
     pub(crate) weights: Weights,
+    /// Where the score is one.
+    factor: Option<OutlierFactor>,
     shape: SampleShape,
 }
 
@@ -70,7 +74,13 @@ impl Ganomaly {
         let weights = Weights::new(rng, device);
         let networks = Networks::new(dims, &weights.builder())?;
         let frozen = Networks::new(dims, &weights.frozen_builder())?;
-        let model = Self { config, networks, frozen, weights, shape };
+        let factor = match config.score {
+            Score::Latent {} => None,
+            Score::OutlierFactor { neighbours } => {
+                Some(OutlierFactor::new(neighbours, config.latent, &weights))
+            }
+        };
+        let model = Self { config, networks, frozen, weights, factor, shape };
         Optimizers::new(&model.config, &model.weights)?; // refuses what Adam cannot work with, before any data is read
         Ok(model)
     }
@@ -86,28 +96,48 @@ impl Ganomaly {
     }
 }
 
+/// The mean of `(z - ẑ)²` of each sample of `(B, Z, 1, 1)`.
+pub(crate) fn latent_distance(z: &Tensor, z_hat: &Tensor) -> Result<Vec<f32>> {
+    Ok((z - z_hat)?.sqr()?.flatten_from(1)?.mean(1)?.to_vec1()?)
+}
+
 impl Detector for Ganomaly {
     fn fit(&mut self, train: &TrainSet, run: &mut Run<'_>) -> Result<()> {
         let phase = Phase { name: "gan", epochs: self.config.epochs, batch: self.config.batch };
         let optimizers = Optimizers::new(&self.config, &self.weights)?;
-        run.train(&phase, train.normal.as_ref(), train, &mut Game { model: self, optimizers })
+        run.train(&phase, train.normal.as_ref(), train, &mut Game { model: self, optimizers })?;
+        match &self.factor {
+            Some(factor) => {
+                let encode = |xs: &Tensor| self.frozen.encoder.forward(xs, Mode::Evaluation);
+                let zs = Rows::encoded(train.normal.as_ref(), self.weights.device(), encode)?;
+                factor.fit(&self.weights, zs, run)
+            }
+            None => Ok(()),
+        }
     }
 
-    /// Equation 6 as the authors' code has it: the mean of `(z - ẑ)²` (the paper prints an L1 norm). Parts: `latent`, which
-    /// is the score, and `residual`, the mean of `|x - x̂|`. The norms are in evaluation mode; the authors' code leaves them
-    /// in training mode, where a score depends on its batch.
+    /// The configured score. [`Score::Latent`] is equation 6 as the authors' code has it: the mean of `(z - ẑ)²` (the paper
+    /// prints an L1 norm). Parts: `latent`, which is that one; `residual`, the mean of `|x - x̂|`; and `outlier_factor`, where
+    /// that is the score. The norms are in evaluation mode; the authors' code leaves them in training mode, where a score
+    /// depends on its batch.
     fn score(&self, xs: &Tensor, _: &Rng) -> Result<Scores> {
         self.shape.expect_batch(xs)?;
         let (x_hat, z, z_hat) = self.frozen.reconstruct(xs, Mode::Evaluation)?;
-        let latent = (z - z_hat)?.sqr()?.flatten_from(1)?.mean(1)?.to_vec1::<f32>()?;
+        let factor = self.factor.as_ref();
+        let factor = factor.map(|factor| factor.score(&self.weights, &Rows::of_tensor(&z)?)).transpose()?;
+        let latent = latent_distance(&z, &z_hat)?;
         let residual = (xs - &x_hat)?.abs()?; // (B, C, S, S)
-        let parts =
-            vec![("latent", latent.clone()), ("residual", residual.flatten_from(1)?.mean(1)?.to_vec1()?)];
+        let mut parts = vec![("latent", latent), ("residual", residual.flatten_from(1)?.mean(1)?.to_vec1()?)];
+        let total = factor.clone().unwrap_or_else(|| parts[0].1.clone());
+        parts.extend(factor.map(|factor| ("outlier_factor", factor)));
         let map = residual.mean_keepdim(1)?.detach(); // (B, 1, S, S)
-        Ok(Scores { total: latent, parts, reconstruction: Some(x_hat.detach()), map: Some(map) })
+        Ok(Scores { total, parts, reconstruction: Some(x_hat.detach()), map: Some(map) })
     }
 
     fn describe(&self, graph: &mut Graph, xs: Value) -> Result<Described> {
+        if self.factor.is_some() {
+            return Err(Error::NotOnePass("a local outlier factor walks trees of kept latents".into()));
+        }
         let Networks { encoder, decoder, second_encoder, .. } = &self.networks;
         let z = encoder.describe(graph, xs)?;
         let x_hat = decoder.describe(graph, z)?;

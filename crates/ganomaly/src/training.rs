@@ -1,12 +1,13 @@
 //! One step of the adversarial game: losses, gradients and the order of updates.
 
+use crate::model::latent_distance;
 use crate::{Config, Ganomaly};
 use candle_core::{DType, Tensor};
 use flicker_core::losses::{bce_with_logits, l1, mse};
 use flicker_core::nn::Mode;
 use flicker_core::optim::{Adam, AdamConfig, Optimizer};
 use flicker_core::run::{Batch, Losses, Training, Watched, restore, snapshot};
-use flicker_core::{Detector, Result, Rng, State, Weights};
+use flicker_core::{Result, Rng, State, Weights};
 
 /// Adam for each side.
 pub struct Optimizers {
@@ -144,9 +145,10 @@ impl Training for Game<'_> {
         step(self.model, &mut self.optimizers, &batch.xs, rng)
     }
 
-    fn watch(&mut self, xs: &Tensor, rng: &Rng) -> Result<Option<Watched>> {
-        let scores = self.model.score(xs, rng)?;
-        let reconstruction = scores.reconstruction.map(|x_hat| x_hat.to_dtype(DType::F32)).transpose()?;
-        Ok(Some(Watched { losses: scores.total, reconstruction }))
+    /// The latent's distance, whatever the score: neighbours are learned after the last epoch.
+    fn watch(&mut self, xs: &Tensor, _: &Rng) -> Result<Option<Watched>> {
+        let (x_hat, z, z_hat) = self.model.frozen.reconstruct(xs, Mode::Evaluation)?;
+        let reconstruction = Some(x_hat.detach().to_dtype(DType::F32)?);
+        Ok(Some(Watched { losses: latent_distance(&z, &z_hat)?, reconstruction }))
     }
 }

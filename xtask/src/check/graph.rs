@@ -6,14 +6,18 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 /// Which crates of ours each kind of crate may depend on. A kind is a folder, or the name of a crate.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("flicker-kernels", &[]),
     ("flicker-core", &["flicker-kernels"]),
     ("flicker-manifest", &[]),
     ("flicker-charts", &[]),
+    ("flicker-table", &[]),
     ("model", &["flicker-core", "flicker-kernels"]),
     ("flicker-onnx", &["flicker-core"]),
-    ("flicker-runner", &["flicker-charts", "flicker-core", "flicker-manifest", "flicker-onnx"]),
+    (
+        "flicker-runner",
+        &["flicker-charts", "flicker-core", "flicker-manifest", "flicker-onnx", "flicker-table"],
+    ),
     ("train", &["flicker-runner", "model"]),
     ("flicker", &["flicker-core", "flicker-runner", "model"]),
     ("flicker-bench", &["flicker-core", "flicker-kernels", "model"]),

@@ -1,6 +1,7 @@
 //! Whether new samples still look, by their scores, like the normals that the threshold comes from.
 
 use super::rescore;
+use super::stream::Stream;
 use crate::Failure;
 use crate::args::Common;
 use crate::device::device;
@@ -18,7 +19,7 @@ pub struct DriftArgs {
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
 
-    /// New samples, mostly normal ones: the name of a data set, a folder of images, a CSV table, or a file of IDX images
+    /// New samples, mostly normal ones: the name of a data set, a folder of images, a table, or a file of IDX images
     #[arg(value_name = "DATA")]
     pub samples: String,
 
@@ -54,28 +55,26 @@ pub fn drift(families: &[&AnyFamily], args: &DriftArgs) -> Result<(), Failure> {
     }
     let run = Opened::read(families, &args.run, &device(&args.common.device)?)?;
     let calibration = run.calibration()?;
-    let unseen = Unseen::read(&run, Some(&args.samples), args.part, &args.common.root())?;
-    rescore::announce(&run, &unseen, &args.common);
-    let scored = rescore::score(&run, &unseen.source, &args.common, &mut |_, _| Ok(()))?;
-    let found = calibration.drift(&scored.total)?;
+    let (origin, scores) = scores(&run, args)?;
+    let found = calibration.drift(&scores)?;
     let drifted = found.ks.p_value < args.p_value && found.psi > args.psi;
     if args.common.json {
         crate::print_json(&json!({
             "run": args.run.display().to_string(),
-            "data": unseen.origin,
+            "data": origin,
             "drifted": drifted,
             "ks_statistic": found.ks.statistic,
             "ks_p_value": found.ks.p_value,
             "psi": found.psi,
             "flagged": found.flagged,
-            "median": median(&scored.total),
+            "median": median(&scores),
             "median_reference": median(calibration.normals()),
             "n": found.n_new,
             "n_reference": found.n_reference,
             "limits": { "p_value": args.p_value, "psi": args.psi },
         }));
     } else {
-        crate::print(&(in_words(&found, &calibration, &scored.total).join("\n") + "\n"));
+        crate::print(&(in_words(&found, &calibration, &scores).join("\n") + "\n"));
     }
     if drifted {
         return Err(Failure::Drift(format!(
@@ -87,6 +86,25 @@ pub fn drift(families: &[&AnyFamily], args: &DriftArgs) -> Result<(), Failure> {
         crate::say("no drift");
     }
     Ok(())
+}
+
+/// Where the new samples were read, and their scores.
+fn scores(run: &Opened, args: &DriftArgs) -> Result<(String, Vec<f32>), Failure> {
+    if args.part.is_none()
+        && let Some(stream) = Stream::open(run, Some(&args.samples))?
+    {
+        stream.announce(&args.common);
+        let mut scores = Vec::new();
+        stream.score(&args.common, &mut |_, scored| {
+            scores.extend_from_slice(&scored.total);
+            Ok(())
+        })?;
+        return Ok((stream.origin().to_owned(), scores));
+    }
+    let unseen = Unseen::read(run, Some(&args.samples), args.part, &args.common.root())?;
+    rescore::announce(run, &unseen, &args.common);
+    let scored = rescore::score(run, &unseen.source, &args.common, &mut |_, _| Ok(()))?;
+    Ok((unseen.origin, scored.total))
 }
 
 fn in_words(found: &Drift, calibration: &Calibration, scores: &[f32]) -> Vec<String> {

@@ -40,7 +40,7 @@ pub struct EvaluateArgs {
 pub fn evaluate(families: &[&AnyFamily], args: &EvaluateArgs) -> Result<(), Failure> {
     let run = Opened::read(families, &args.run, &device(&args.common.device)?)?;
     let data = samples::read(&run.experiment.data, &args.common.root(), &Rng::new(run.seed).fork("data"))?;
-    run.facts.expect_same(&data.facts)?;
+    run.expect_same(&data)?;
     let recorded = Recording::read(&run.folder);
     let folder = match &args.into {
         Some(dir) => copied(&run, dir)?,
@@ -120,7 +120,7 @@ fn seconds_in_log(folder: &Folder) -> Option<f64> {
 /// A new folder at `dir` with what describes the run: it is a run folder itself.
 fn copied(run: &Opened, dir: &std::path::Path) -> Result<Folder, Failure> {
     let folder = Folder::create_at("--into", dir)?;
-    for name in [CONFIG, "data.json", "scale.json", WEIGHTS, "log.jsonl"] {
+    for name in [CONFIG, "data.json", "scale.json", "coding.json", WEIGHTS, "log.jsonl"] {
         let path = run.folder.path(name);
         if path.exists() {
             folder.write(name, &flicker_core::file::read(&path)?)?;

@@ -32,8 +32,8 @@ pub struct ExportArgs {
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
 
-    /// The file to write. Its input is `samples` (N, …): images as decoded, channel first, in [0, 1]; rows of a table as they
-    /// stand in its file
+    /// The file to write. Its input is `samples` (N, …): images as decoded, channel first, in [0, 1]; rows of a table of
+    /// numbers as they stand in its file, of others as the run's coding.json makes numbers of them
     #[arg(long, value_name = "FILE", visible_alias = "out")]
     pub onnx: PathBuf,
 
@@ -54,7 +54,7 @@ pub fn export(families: &[&AnyFamily], args: &ExportArgs) -> Result<(), Failure>
     expect_free("--onnx", &args.onnx, &args.run)?;
     expect_one_pass(&run)?;
     let data = samples::read(&run.experiment.data, &args.common.root(), &Rng::new(run.seed).fork("data"))?;
-    run.facts.expect_same(&data.facts)?;
+    run.expect_same(&data)?;
     let (graph, outputs) = described(&run, data.raw_validation.shape(), &calibration)?;
     let bytes =
         encode(&graph, &outputs, &about(&run, data.raw_validation.shape(), &calibration)?).map_err(failed)?;
@@ -110,6 +110,11 @@ fn about(run: &Opened, raw: SampleShape, calibration: &Calibration) -> Result<Ab
             if channels == 3 { "red, green, blue" } else { "grey" },
             if run.experiment.data.folder.is_some() { ", brought to this size beforehand" } else { "" },
         ),
+        SampleShape::Table { features } if run.coding.is_some() => {
+            format!(
+                "rows (N, {features}), f32, as coding.json of the run folder makes numbers of a table's columns, not scaled"
+            )
+        }
         SampleShape::Table { features } if run.facts.columns.is_empty() => {
             format!("rows (N, {features}), f32, not scaled")
         }

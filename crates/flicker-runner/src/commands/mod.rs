@@ -6,10 +6,12 @@ mod drift;
 mod evaluate;
 #[cfg(feature = "onnx")]
 mod export;
+mod lines;
 mod maps;
 mod report;
 mod rescore;
 mod score;
+mod stream;
 mod threshold;
 mod verify;
 

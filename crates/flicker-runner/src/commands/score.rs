@@ -1,7 +1,9 @@
 //! Scores of new samples by the model of a run folder, with p-values and decisions by its saved threshold.
 
+use super::lines::{OnError, answer_lines};
 use super::maps::MapsFolder;
 use super::rescore;
+use super::stream::Stream;
 use super::threshold::ThresholdArgs;
 use crate::Failure;
 use crate::args::Common;
@@ -15,8 +17,10 @@ use crate::unseen::{Unseen, Which};
 use candle_core::Tensor;
 use flicker_core::calibration::{Calibration, Decision};
 use flicker_core::data::Prepare;
-use flicker_core::file::write_whole;
+use flicker_core::file::{Whole, write_whole};
 use serde_json::json;
+use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The arguments of a scoring.
@@ -26,8 +30,9 @@ pub struct ScoreArgs {
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
 
-    /// What to score: the name of a data set, a folder of images, a CSV table with the columns that the run read, or a file
-    /// of IDX images [default: the run's own test set]
+    /// What to score: the name of a data set, a folder of images, a table with the columns that the run read (CSV, also .gz and
+    /// .zst, Parquet, Arrow), or a file of IDX images; `-` reads a JSON value a line from the standard input and answers each
+    /// at once [default: the run's own test set]
     #[arg(value_name = "DATA")]
     pub samples: Option<String>,
 
@@ -42,6 +47,10 @@ pub struct ScoreArgs {
     /// A new folder for the anomaly maps of images: each as numbers (npy) and as a picture over its image (PNG)
     #[arg(long, value_name = "DIR")]
     pub maps: Option<PathBuf>,
+
+    /// What is done about a line of the standard input that is no sample
+    #[arg(long, value_enum, default_value_t)]
+    pub on_error: OnError,
 
     /// What decides.
     #[command(flatten)]
@@ -62,6 +71,16 @@ pub fn score(families: &[&AnyFamily], args: &ScoreArgs) -> Result<(), Failure> {
     run.calibration()?; // a damaged threshold is told before any work
     if let Some(out) = &args.out {
         expect_free("--out", out, &args.run)?;
+    }
+    if args.samples.as_deref() == Some("-") {
+        return answer(&run, args);
+    }
+    // A threshold by labels looks for its samples among all that were scored.
+    if args.maps.is_none()
+        && args.decide.best_f1_on.is_none()
+        && let Some(stream) = Stream::open(&run, args.samples.as_deref())?
+    {
+        return score_stream(&run, &stream, args);
     }
     let unseen = Unseen::read(&run, args.samples.as_deref(), args.part, &args.common.root())?;
     let prepare = run.experiment.data.prepare.unwrap_or(Prepare::KEEP);
@@ -88,7 +107,74 @@ pub fn score(families: &[&AnyFamily], args: &ScoreArgs) -> Result<(), Failure> {
             say(&format!("{n} maps are in {dir}"));
         }
     }
-    summarise(args, &calibration, &decisions);
+    let flagged = decisions.iter().filter(|taken| taken.abnormal).count();
+    summarise(args, &calibration, decisions.len(), flagged);
+    Ok(())
+}
+
+/// Scores a table as it is read, and writes the scores as they come: to a file, which is in its place when it is whole, or to
+/// standard output.
+fn score_stream(run: &Opened, stream: &Stream<'_>, args: &ScoreArgs) -> Result<(), Failure> {
+    if args.part.is_some() {
+        return Err(Failure::usage("--part: a file has no parts"));
+    }
+    stream.announce(&args.common);
+    let calibration = args.decide.saved_or_asked(run)?;
+    let mut whole = args.out.as_deref().map(Whole::create).transpose()?;
+    let mut flagged = 0;
+    let mut see = |rows: Range<usize>, scored: &Scored| -> Result<(), Failure> {
+        let decisions = calibration.decide(&scored.total)?;
+        flagged += decisions.iter().filter(|taken| taken.abnormal).count();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        if rows.start == 0 {
+            writer.write_record(header(scored, None, None)).map_err(|error| fail(&error))?;
+        }
+        for (i, id) in rows.enumerate() {
+            writer
+                .write_record(row(id.to_string(), [], scored, &decisions, i))
+                .map_err(|error| fail(&error))?;
+        }
+        let text = writer.into_inner().map_err(|error| Failure::Failed(format!("scores: {error}")))?;
+        match &mut whole {
+            Some(whole) => {
+                whole.write_all(&text).map_err(|error| Failure::Failed(format!("scores: {error}")))
+            }
+            None => {
+                crate::print(&String::from_utf8_lossy(&text));
+                Ok(())
+            }
+        }
+    };
+    let n = stream.score(&args.common, &mut see).map_err(|failure| match args.out {
+        Some(_) => failure.hinting("nothing was written"),
+        None => failure,
+    })?;
+    whole.map(Whole::finish).transpose()?;
+    summarise(args, &calibration, n, flagged);
+    Ok(())
+}
+
+/// Answers the standard input line by line.
+fn answer(run: &Opened, args: &ScoreArgs) -> Result<(), Failure> {
+    let given = [
+        ("--out", args.out.is_some()),
+        ("--maps", args.maps.is_some()),
+        ("--part", args.part.is_some()),
+        ("--best-f1-on", args.decide.best_f1_on.is_some()),
+    ];
+    if let Some((name, _)) = given.into_iter().find(|(_, given)| *given) {
+        return Err(Failure::usage(format!(
+            "{name}: cannot be used with -, which answers on the standard output"
+        )));
+    }
+    let calibration = args.decide.saved_or_asked(run)?;
+    let told =
+        answer_lines(run, &calibration, args.on_error, std::io::stdin().lock(), std::io::stdout().lock())?;
+    if !args.common.quiet {
+        let (scored, flagged, skipped) = (told.scored, told.flagged, told.skipped);
+        let words = threshold_in_words(&calibration);
+        say(&format!("{flagged} of {scored} samples flagged ({words}); {skipped} lines skipped"));
+    }
     Ok(())
 }
 
@@ -112,33 +198,50 @@ pub(super) fn expect_free(flag: &str, out: &Path, run: &Path) -> Result<(), Fail
 /// A row a sample, what is known of it first. The columns are named as in the run's own `scores.csv`; `normalised` is the
 /// score between 0 and 1, above 0.5 where it is above the threshold.
 fn table(unseen: &Unseen, scored: &Scored, decisions: &[Decision]) -> Result<Vec<u8>, Failure> {
-    let fail = |error: csv::Error| Failure::Failed(format!("scores: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut header = vec!["id"];
-    header.extend(unseen.classes.as_ref().map(|_| "class"));
-    header.extend(unseen.abnormal.as_ref().map(|_| "label"));
-    header.push("score");
-    header.extend(scored.parts.iter().map(|(name, _)| *name));
-    header.extend(["normalised", "p_value", "decision"]);
-    writer.write_record(&header).map_err(fail)?;
-    for (i, taken) in decisions.iter().enumerate() {
-        let mut row = vec![unseen.source.id(i)];
-        row.extend(unseen.classes.as_ref().map(|classes| classes[i].clone()));
-        row.extend(unseen.abnormal.as_ref().map(|all| all[i].map_or("", decision).to_string()));
-        row.push(scored.total[i].to_string());
-        row.extend(scored.parts.iter().map(|(_, values)| values[i].to_string()));
-        row.extend([
-            taken.normalised.to_string(),
-            taken.p_value.to_string(),
-            decision(taken.abnormal).into(),
-        ]);
-        writer.write_record(&row).map_err(fail)?;
+    let class = unseen.classes.as_ref().map(|_| "class");
+    let label = unseen.abnormal.as_ref().map(|_| "label");
+    writer.write_record(header(scored, class, label)).map_err(|error| fail(&error))?;
+    for i in 0..decisions.len() {
+        let class = unseen.classes.as_ref().map(|classes| classes[i].clone());
+        let label = unseen.abnormal.as_ref().map(|all| all[i].map_or("", decision).to_string());
+        let known = class.into_iter().chain(label);
+        writer
+            .write_record(row(unseen.source.id(i), known, scored, decisions, i))
+            .map_err(|error| fail(&error))?;
     }
     writer.into_inner().map_err(|error| Failure::Failed(format!("scores: {error}")))
 }
 
-fn summarise(args: &ScoreArgs, calibration: &Calibration, decisions: &[Decision]) {
-    let (n, flagged) = (decisions.len(), decisions.iter().filter(|taken| taken.abnormal).count());
+fn fail(error: &csv::Error) -> Failure {
+    Failure::Failed(format!("scores: {error}"))
+}
+
+/// The names of the columns of scores.
+fn header(scored: &Scored, class: Option<&'static str>, label: Option<&'static str>) -> Vec<&'static str> {
+    let known = ["id"].into_iter().chain(class).chain(label).chain(["score"]);
+    let parts = scored.parts.iter().map(|(name, _)| *name);
+    known.chain(parts).chain(["normalised", "p_value", "decision"]).collect()
+}
+
+/// The row of sample `i`; `known` is what is known of it.
+fn row(
+    id: String,
+    known: impl IntoIterator<Item = String>,
+    scored: &Scored,
+    decisions: &[Decision],
+    i: usize,
+) -> Vec<String> {
+    let taken = &decisions[i];
+    let mut row = vec![id];
+    row.extend(known);
+    row.push(scored.total[i].to_string());
+    row.extend(scored.parts.iter().map(|(_, values)| values[i].to_string()));
+    row.extend([taken.normalised.to_string(), taken.p_value.to_string(), decision(taken.abnormal).into()]);
+    row
+}
+
+fn summarise(args: &ScoreArgs, calibration: &Calibration, n: usize, flagged: usize) {
     let Some(out) = args.out.as_ref().map(|out| out.display().to_string()) else {
         if !args.common.quiet {
             say(&format!("{flagged} of {n} samples flagged ({})", threshold_in_words(calibration)));

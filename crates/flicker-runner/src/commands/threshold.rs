@@ -40,6 +40,21 @@ impl ThresholdArgs {
         }
     }
 
+    /// What decides on any samples: the threshold of the run, or the one that is asked for. Labels are not looked at.
+    ///
+    /// # Errors
+    /// If the run has no threshold.
+    pub(super) fn saved_or_asked(&self, run: &Opened) -> Result<Calibration, Failure> {
+        let saved = run.calibration()?;
+        if let Some(rate) = self.false_alarm_rate {
+            return Ok(Calibration::conformal(saved.normals(), rate)?);
+        }
+        if let Some(threshold) = self.threshold {
+            return Ok(Calibration::fixed(saved.normals(), threshold)?);
+        }
+        Ok(saved)
+    }
+
     /// What decides on samples with these scores.
     ///
     /// # Errors
@@ -50,13 +65,7 @@ impl ThresholdArgs {
         unseen: &Unseen,
         scores: &[f32],
     ) -> Result<Calibration, Failure> {
-        let saved = run.calibration()?;
-        if let Some(rate) = self.false_alarm_rate {
-            return Ok(Calibration::conformal(saved.normals(), rate)?);
-        }
-        if let Some(threshold) = self.threshold {
-            return Ok(Calibration::fixed(saved.normals(), threshold)?);
-        }
+        let saved = self.saved_or_asked(run)?;
         let Some(path) = &self.best_f1_on else { return Ok(saved) };
         let index: HashMap<String, usize> =
             (0..unseen.source.len()).map(|i| (unseen.source.id(i), i)).collect();

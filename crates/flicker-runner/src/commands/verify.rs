@@ -42,7 +42,7 @@ pub fn verify(families: &[&AnyFamily], args: &VerifyArgs) -> Result<(), Failure>
     let run = Opened::read(families, &args.run, &device(&args.common.device)?)?;
     let calibration = run.calibration()?;
     let data = samples::read(&run.experiment.data, &args.common.root(), &Rng::new(run.seed).fork("data"))?;
-    run.facts.expect_same(&data.facts)?;
+    run.expect_same(&data)?;
     let validation = &data.validation.source;
     if !args.common.quiet {
         say(&format!("{}: {}", run.experiment.name, run.experiment.title));

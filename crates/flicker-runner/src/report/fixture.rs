@@ -73,6 +73,7 @@ learning_rate = 0.0002
 betas = [0.5, 0.999]
 weights = { adversarial = 1.0, reconstruction = 50.0, encoding = 1.0 }
 reinit_below = 1e-5
+score = { kind = "latent" }
 
 [expect.auroc]
 published = 0.95

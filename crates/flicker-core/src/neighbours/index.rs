@@ -5,18 +5,30 @@
 //! are taken again from the differences themselves. Rows are kept with their mean taken off, which keeps the numbers small.
 
 use crate::rows::{Rows, blocks, distance, fitted, product, square, with_values};
+use crate::{Error, Result, Weights};
 use candle_core::{DType, Device, Tensor};
-use flicker_core::{Result, Weights};
 use rayon::prelude::*;
 
 /// Queries whose products with a block of training rows are in memory at once: 8 MiB.
 const QUERIES: usize = 512;
 
 /// A neighbour: its distance, and its number among the training rows.
-pub(crate) type Neighbour = (f64, u32);
+pub type Neighbour = (f64, u32);
+
+/// Refuses a number of `neighbours` that so many training `samples` do not have.
+///
+/// # Errors
+/// [`Error::Config`] of `config.neighbours`.
+pub fn enough(neighbours: usize, samples: usize) -> Result<()> {
+    if neighbours < samples {
+        return Ok(());
+    }
+    let problem = format!("must be below the {samples} training samples, is {neighbours}");
+    Err(Error::config("config.neighbours", problem))
+}
 
 /// The training rows, as the weights keep them.
-pub(crate) struct Index {
+pub struct Index {
     mean: Vec<f32>,
     rows: Tensor,
     squares: Tensor,
@@ -24,14 +36,17 @@ pub(crate) struct Index {
 
 impl Index {
     /// Announces the tensors of an index.
-    pub(crate) fn declare(weights: &Weights, features: usize) {
+    pub fn declare(weights: &Weights, features: usize) {
         weights.declare("mean", &[Some(features)], DType::F32);
         weights.declare("rows", &[None, Some(features)], DType::F32);
         weights.declare("squares", &[None], DType::F32);
     }
 
     /// Makes an index of `rows`.
-    pub(crate) fn fit(weights: &Weights, rows: Rows) -> Result<()> {
+    ///
+    /// # Errors
+    /// If the index was not announced for rows of this width.
+    pub fn fit(weights: &Weights, rows: Rows) -> Result<()> {
         let mean = rows.mean();
         let rows = rows.less(&mean);
         let squares: Vec<f32> = rows.iter().map(|row| square(row) as f32).collect();
@@ -41,28 +56,42 @@ impl Index {
     }
 
     /// The index that the weights hold.
-    pub(crate) fn of(weights: &Weights) -> Result<Self> {
+    ///
+    /// # Errors
+    /// If nothing was fitted.
+    pub fn of(weights: &Weights) -> Result<Self> {
         let mean = fitted(weights, "mean")?.to_vec1()?;
         Ok(Self { mean, rows: fitted(weights, "rows")?, squares: fitted(weights, "squares")? })
     }
 
+    /// Whether there are no training rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Training rows.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.rows.dims()[0]
     }
 
     /// The training rows `range`, with their mean taken off.
-    pub(crate) fn rows(&self, range: std::ops::Range<usize>) -> Result<Rows> {
+    ///
+    /// # Errors
+    /// If the range reaches beyond the last one.
+    pub fn rows(&self, range: std::ops::Range<usize>) -> Result<Rows> {
         Rows::of_tensor(&self.rows.narrow(0, range.start, range.len())?)
     }
 
     /// `rows`, with the training rows' mean taken off.
-    pub(crate) fn centred(&self, rows: &Rows) -> Rows {
+    pub fn centred(&self, rows: &Rows) -> Rows {
         rows.centred(&self.mean)
     }
 
     /// The means of the training rows that are listed for each sample, with their mean put on again.
-    pub(crate) fn means(&self, of: &[Vec<Neighbour>]) -> Result<Vec<f32>> {
+    ///
+    /// # Errors
+    /// If the rows are not f32 in memory.
+    pub fn means(&self, of: &[Vec<Neighbour>]) -> Result<Vec<f32>> {
         let f = self.mean.len();
         with_values(&self.rows, |rows| {
             let mean = |list: &Vec<Neighbour>| {
@@ -77,13 +106,11 @@ impl Index {
 
     /// The `k` nearest training rows of each of the centred `queries`, nearest first; equally near ones in the order of the
     /// training set. Where the queries are training rows themselves, `own` is the number of the first one, and none is its
-    /// own neighbour.
-    pub(crate) fn nearest(
-        &self,
-        queries: &Rows,
-        k: usize,
-        own: Option<usize>,
-    ) -> Result<Vec<Vec<Neighbour>>> {
+    /// own neighbour. Distances are Euclidean.
+    ///
+    /// # Errors
+    /// If the queries have another width than the rows.
+    pub fn nearest(&self, queries: &Rows, k: usize, own: Option<usize>) -> Result<Vec<Vec<Neighbour>>> {
         let (squares, f): (Vec<f32>, usize) = (self.squares.to_vec1()?, queries.features);
         let mut all = Vec::with_capacity(queries.n);
         for start in (0..queries.n).step_by(QUERIES) {
@@ -199,7 +226,7 @@ impl Search {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flicker_core::Rng;
+    use crate::Rng;
 
     fn naive(rows: &Rows, query: &[f32], k: usize, own: Option<usize>) -> Vec<Neighbour> {
         let mut all: Vec<Neighbour> = (0..rows.n)

@@ -1,31 +1,40 @@
 //! Rows of f32 numbers in memory, products of them, and reading them from a source.
 
+use crate::data::{Source, chunks, gather, tensor};
+use crate::nn::{Activation, linear};
+use crate::{Error, Result, Weights};
 use candle_core::{CpuStorage, Device, Storage, Tensor};
-use flicker_core::data::{Source, gather};
-use flicker_core::nn::{Activation, linear};
-use flicker_core::{Error, Result, Weights};
 
 /// Rows that are worked on together. Sums over rows are taken block by block in this size, whatever the number of threads.
-pub(crate) const BLOCK: usize = 4096;
+pub const BLOCK: usize = 4096;
 
 /// `n` rows of `features` numbers.
 #[derive(Clone, Debug)]
-pub(crate) struct Rows {
-    pub(crate) n: usize,
-    pub(crate) features: usize,
-    pub(crate) values: Vec<f32>,
+pub struct Rows {
+    /// Rows.
+    pub n: usize,
+    /// Numbers of a row.
+    pub features: usize,
+    /// Row after row.
+    pub values: Vec<f32>,
 }
 
 impl Rows {
-    /// The samples of a batch, each as a row.
-    pub(crate) fn of_tensor(xs: &Tensor) -> Result<Self> {
+    /// The samples of a batch `(B, …)`, each as a row.
+    ///
+    /// # Errors
+    /// If they are not f32.
+    pub fn of_tensor(xs: &Tensor) -> Result<Self> {
         let n = xs.dims().first().copied().unwrap_or(0);
         let features = xs.dims().iter().skip(1).product();
         Ok(Self { n, features, values: xs.flatten_all()?.to_vec1()? })
     }
 
     /// The rows `indices` of `source`.
-    pub(crate) fn read(source: &dyn Source, indices: &[usize]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// If one cannot be read, or holds a value that is no finite number.
+    pub fn read(source: &dyn Source, indices: &[usize]) -> Result<Self> {
         let rows =
             Self { n: indices.len(), features: source.shape().elements(), values: gather(source, indices)? };
         rows.expect_finite()?;
@@ -33,7 +42,10 @@ impl Rows {
     }
 
     /// All rows of `source`, read block by block.
-    pub(crate) fn read_all(source: &dyn Source) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
+    pub fn read_all(source: &dyn Source) -> Result<Self> {
         let features = source.shape().elements();
         let mut all = Self { n: source.len(), features, values: Vec::with_capacity(source.len() * features) };
         for block in blocks(source.len()) {
@@ -42,16 +54,37 @@ impl Rows {
         Ok(all)
     }
 
-    pub(crate) fn iter(&self) -> std::slice::ChunksExact<'_, f32> {
+    /// What `encode` makes of all samples of `source`, each as a row; samples are read 256 at a time.
+    ///
+    /// # Errors
+    /// If a sample cannot be read, or `encode` fails.
+    pub fn encoded(
+        source: &dyn Source,
+        device: &Device,
+        encode: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<Self> {
+        let mut all = Self { n: source.len(), features: 0, values: Vec::new() };
+        let indices: Vec<usize> = (0..source.len()).collect();
+        for indices in chunks(&indices, 256) {
+            let part = Self::of_tensor(&encode(&tensor(source, indices, device)?)?)?;
+            all.features = part.features;
+            all.values.extend(part.values);
+        }
+        Ok(all)
+    }
+
+    /// Each row.
+    pub fn iter(&self) -> std::slice::ChunksExact<'_, f32> {
         self.values.chunks_exact(self.features.max(1))
     }
 
-    pub(crate) fn row(&self, i: usize) -> &[f32] {
+    /// Row `i`.
+    pub fn row(&self, i: usize) -> &[f32] {
         &self.values[i * self.features..][..self.features]
     }
 
     /// The mean row, added up in f64.
-    pub(crate) fn mean(&self) -> Vec<f32> {
+    pub fn mean(&self) -> Vec<f32> {
         let mut sums = vec![0f64; self.features];
         for row in self.iter() {
             sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
@@ -60,7 +93,7 @@ impl Rows {
     }
 
     /// Takes `shift` off every row.
-    pub(crate) fn less(mut self, shift: &[f32]) -> Self {
+    pub fn less(mut self, shift: &[f32]) -> Self {
         for row in self.values.chunks_exact_mut(self.features.max(1)) {
             row.iter_mut().zip(shift).for_each(|(x, shift)| *x -= shift);
         }
@@ -68,7 +101,7 @@ impl Rows {
     }
 
     /// These rows without `shift`.
-    pub(crate) fn centred(&self, shift: &[f32]) -> Self {
+    pub fn centred(&self, shift: &[f32]) -> Self {
         let mut values = Vec::with_capacity(self.values.len());
         for row in self.iter() {
             values.extend(row.iter().zip(shift).map(|(x, shift)| x - shift));
@@ -77,15 +110,26 @@ impl Rows {
     }
 
     /// `(n, features)` on the CPU.
-    pub(crate) fn tensor(&self) -> Result<Tensor> {
+    ///
+    /// # Errors
+    /// If the values are not `n` × `features`.
+    pub fn tensor(&self) -> Result<Tensor> {
         Ok(Tensor::from_slice(&self.values, (self.n, self.features), &Device::Cpu)?)
     }
 
-    pub(crate) fn into_tensor(self) -> Result<Tensor> {
+    /// As [`Rows::tensor`], without a copy.
+    ///
+    /// # Errors
+    /// As that one.
+    pub fn into_tensor(self) -> Result<Tensor> {
         Ok(Tensor::from_vec(self.values, (self.n, self.features), &Device::Cpu)?)
     }
 
-    pub(crate) fn expect_finite(&self) -> Result<()> {
+    /// Refuses rows with a value that is no finite number.
+    ///
+    /// # Errors
+    /// The first such value, named by row and position.
+    pub fn expect_finite(&self) -> Result<()> {
         // A whole chunk is looked at by vector instructions, which a search for the first one is not.
         let finite = |values: &[f32]| values.iter().fold(true, |finite, x| finite & x.is_finite());
         if self.values.chunks(BLOCK).all(finite) {
@@ -99,22 +143,31 @@ impl Rows {
 }
 
 /// `0..n` in blocks.
-pub(crate) fn blocks(n: usize) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> + Clone {
+pub fn blocks(n: usize) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> + Clone {
     (0..n.div_ceil(BLOCK)).map(move |block| block * BLOCK..((block + 1) * BLOCK).min(n))
 }
 
 /// `a bᵀ` of `a` (m, F) and `b` (n, F), of any strides: (m, n). The bytes do not depend on the number of threads.
-pub(crate) fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+///
+/// # Errors
+/// If the shapes do not match.
+pub fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     Ok(linear(a, b, None, Activation::None)?)
 }
 
 /// `aᵀ b` of `a` (n, K) and `b` (n, L), contiguous: (K, L). The bytes do not depend on the number of threads.
-pub(crate) fn transposed_product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+///
+/// # Errors
+/// If the shapes do not match.
+pub fn transposed_product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     Ok(flicker_kernels::transposed_product(a, b)?)
 }
 
 /// Looks at the numbers of a contiguous tensor on the CPU without copying them.
-pub(crate) fn with_values<T>(tensor: &Tensor, look: impl FnOnce(&[f32]) -> T) -> Result<T> {
+///
+/// # Errors
+/// If it is another kind of tensor.
+pub fn with_values<T>(tensor: &Tensor, look: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {
         (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => Ok(look(&values[start..end])),
@@ -126,17 +179,20 @@ pub(crate) fn with_values<T>(tensor: &Tensor, look: impl FnOnce(&[f32]) -> T) ->
 }
 
 /// The squared Euclidean norm, added up in f64.
-pub(crate) fn square(row: &[f32]) -> f64 {
+pub fn square(row: &[f32]) -> f64 {
     row.iter().map(|&x| f64::from(x) * f64::from(x)).sum()
 }
 
 /// The Euclidean distance, added up in f64.
-pub(crate) fn distance(a: &[f32], b: &[f32]) -> f64 {
+pub fn distance(a: &[f32], b: &[f32]) -> f64 {
     let term = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
     a.iter().zip(b).map(term).sum::<f64>().sqrt()
 }
 
 /// The fitted tensor `name` on the CPU, where the methods work.
-pub(crate) fn fitted(weights: &Weights, name: &str) -> Result<Tensor> {
+///
+/// # Errors
+/// If it was not announced, or nothing was fitted.
+pub fn fitted(weights: &Weights, name: &str) -> Result<Tensor> {
     Ok(weights.fitted(name)?.to_device(&Device::Cpu)?)
 }
