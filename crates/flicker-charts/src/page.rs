@@ -1,9 +1,12 @@
 //! The page around sections: head, navigation, colours.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("page.css");
-/// Nothing is loaded and nothing runs, whatever text from a file may have smuggled in.
+/// Nothing is loaded and nothing runs but the page's own script, whatever text from a file may have smuggled in.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
 /// A page: one HTML file with everything in it.
@@ -15,6 +18,8 @@ pub struct Page {
     pub title: String,
     /// What stands below all sections.
     pub foot: String,
+    /// What runs when everything stands. Browsers let it run by its hash, and nothing else.
+    pub script: Option<&'static str>,
     /// The sections, in order; the navigation links to each.
     pub sections: Vec<Section>,
 }
@@ -33,14 +38,14 @@ pub struct Section {
 impl Page {
     /// The HTML.
     pub fn render(&self) -> Markup {
-        let Self { kind, title, foot, sections } = self;
+        let Self { kind, title, foot, script, sections } = self;
         let first = sections.first().map_or("", |section| &section.id);
         html! {
             (DOCTYPE)
             html lang="en" {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(POLICY);
+                    meta http-equiv="Content-Security-Policy" content=(policy(*script));
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     meta name="generator" content="flicker";
@@ -57,11 +62,19 @@ impl Page {
                         }
                     }
                     main { @for section in sections { (section.render()) } }
+                    @if let Some(script) = script { script { (PreEscaped(script)) } }
                     footer { p { "Higher score = more abnormal. Positive = the abnormal class, in every table. " (foot) } }
                 }
             }
         }
     }
+}
+
+/// The policy, with the hash of what may run.
+fn policy(script: Option<&str>) -> String {
+    let allowed =
+        script.map(|script| format!("; script-src 'sha256-{}'", STANDARD.encode(Sha256::digest(script))));
+    format!("{POLICY}{}", allowed.unwrap_or_default())
 }
 
 impl Section {

@@ -19,6 +19,7 @@ pub(super) fn page(summaries: &[Summary<'_>]) -> String {
         body: section(summary),
     }));
     let page = Page {
+        script: None,
         kind: "flicker".into(),
         title: "Results".into(),
         foot: "Written by cargo xtask reproduce.".into(),

@@ -1,6 +1,6 @@
 //! The report page of a run: `report.html`, one file with everything in it, made from the run folder alone.
 //!
-//! It uses no network and no script, is laid out for a phone first, follows the reader's light or dark, and says in words
+//! It uses no network, is whole without its one script (a threshold that the reader moves), is laid out for a phone first, follows the reader's light or dark, and says in words
 //! what a number means. What is missing or broken in the folder becomes a sentence on the page, never a failure. Each
 //! section is a function from what was read to HTML (see `sections`), so that a later one (contributions of columns, maps)
 //! is one more function in one list.

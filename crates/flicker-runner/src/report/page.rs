@@ -13,6 +13,7 @@ pub(super) fn page(folder: &Folder, charts: &Charts) -> Markup {
         kind: format!("flicker report{model}"),
         title: folder.title(),
         foot: made_by(folder),
+        script: Some(sections::slider::SCRIPT),
         sections: sections::all(folder, charts),
     };
     page.render()

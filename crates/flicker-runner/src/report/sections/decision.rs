@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::slider::slider;
 use super::{Charts, alpha, figure, missing, threshold};
 use crate::charts::wilson_95;
 use crate::report::folder::Folder;
@@ -21,6 +22,7 @@ pub(super) fn body(folder: &Folder, charts: &Charts) -> Markup {
             }
             @if let Some(promise) = &charts.promise { (figure(promise)) }
         }
+        (slider(folder))
         (both_classes(folder))
         (nearest_corner(folder))
     }

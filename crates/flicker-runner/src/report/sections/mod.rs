@@ -8,6 +8,7 @@ mod gallery;
 mod pixels;
 mod repeat;
 mod result;
+pub(super) mod slider;
 mod training;
 mod weighting;
 
