@@ -59,7 +59,6 @@ fn check<C: Config + Sync>(config: C, shape: impl Into<SampleShape>) -> Result<(
         }
         assert!(all.is_abnormal.iter().any(|abnormal| *abnormal), "one of ten lies above the threshold");
     }
-    eprintln!("{}: {largest:.1e}", C::FAMILY.name);
     assert!(largest <= TOLERANCE, "{largest:e}");
     Ok(())
 }

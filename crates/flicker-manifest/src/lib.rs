@@ -25,4 +25,4 @@ pub use error::{Error, Result};
 pub use locate::{Located, data_root, locate};
 pub use manifest::{File, Format, IdxPart, Manifest, Origin, Package, Volume, all, named};
 pub use place::place;
-pub use verify::{Hasher, missing, sha256_of, verify};
+pub use verify::{Hasher, missing, sha256_of, sha256_of_file, verify};

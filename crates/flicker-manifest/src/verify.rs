@@ -28,6 +28,30 @@ pub fn sha256_of(bytes: &[u8]) -> String {
     hasher.hex()
 }
 
+/// The SHA-256 of the file at `path`, read piece by piece, and how many bytes it has.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn sha256_of_file(path: &Path) -> Result<(String, u64)> {
+    let mut reader = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
+    let mut bytes = 0;
+    let hash = hash(path, &mut reader, &mut |n| bytes += n)?;
+    Ok((hash, bytes))
+}
+
+fn hash(path: &Path, reader: &mut impl Read, progress: &mut dyn FnMut(u64)) -> Result<String> {
+    let (mut hasher, mut buffer) = (Hasher::default(), vec![0; 1 << 16]);
+    loop {
+        match reader.read(&mut buffer).map_err(|error| Error::io(path, error))? {
+            0 => return Ok(hasher.hex()),
+            n => {
+                hasher.update(&buffer[..n]);
+                progress(n as u64);
+            }
+        }
+    }
+}
+
 /// Checks that the file at `path` is `file`, calling `progress` with the number of bytes after each piece.
 ///
 /// # Errors
@@ -38,17 +62,7 @@ pub fn verify(path: &Path, file: &File, progress: &mut dyn FnMut(u64)) -> Result
     if bytes != file.bytes {
         return Err(Error::file(path, format!("expected {} bytes, found {bytes}", file.bytes)));
     }
-    let (mut hasher, mut buffer) = (Hasher::default(), vec![0; 1 << 16]);
-    loop {
-        match reader.read(&mut buffer).map_err(|error| Error::io(path, error))? {
-            0 => break,
-            n => {
-                hasher.update(&buffer[..n]);
-                progress(n as u64);
-            }
-        }
-    }
-    let found = hasher.hex();
+    let found = hash(path, &mut reader, progress)?;
     if found != file.sha256 {
         return Err(Error::file(path, format!("expected sha256 {}, found {found}", file.sha256)));
     }

@@ -5,12 +5,10 @@ use crate::Failure;
 use crate::datasets::{FileFacts, Located};
 use flicker_core::data::{Class, Dataset, Part, Protocol, Samples, Source, Split};
 use flicker_core::{Error, SampleShape};
-use flicker_manifest::Hasher;
 use flicker_table::{Cells, Coding, Column, Kind, Rules, Table, TableFile};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -212,21 +210,11 @@ fn normals(label: &str, values: &[&String], asked: &[String]) -> Result<Vec<Stri
     asked.iter().map(find).collect()
 }
 
-/// The file and its hash, read piece by piece.
+/// The file and its hash.
 fn facts(path: &Path) -> Result<FileFacts, Failure> {
-    let fail = |error: std::io::Error| Failure::Failed(format!("{}: {error}", path.display()));
-    let mut file = std::fs::File::open(path).map_err(fail)?;
-    let (mut hasher, mut buffer, mut bytes) = (Hasher::default(), vec![0; 1 << 16], 0);
-    loop {
-        match file.read(&mut buffer).map_err(fail)? {
-            0 => break,
-            n => {
-                hasher.update(&buffer[..n]);
-                bytes += n as u64;
-            }
-        }
-    }
-    Ok(FileFacts { path: path.display().to_string(), sha256: hasher.hex(), bytes })
+    let hashed = flicker_manifest::sha256_of_file(path).map_err(|error| Failure::Failed(error.to_string()));
+    let (sha256, bytes) = hashed?;
+    Ok(FileFacts { path: path.display().to_string(), sha256, bytes })
 }
 
 /// Rows that can be told apart, before it is known what numbers they become.

@@ -20,6 +20,8 @@ pub(super) struct Data {
 enum Source {
     /// The user's own folder of images.
     Folder(PathBuf),
+    /// The user's own table.
+    Table(PathBuf),
     /// A data set.
     Set(Box<Manifest>),
 }
@@ -37,6 +39,8 @@ impl Data {
         match source(experiment).ok()? {
             Source::Folder(folder) if folder.is_dir() => None,
             Source::Folder(folder) => Some(format!("no folder {}", folder.display())),
+            Source::Table(table) if table.is_file() => None,
+            Source::Table(table) => Some(format!("no table {}, which is to be one's own", table.display())),
             Source::Set(manifest) => {
                 let nothing = || {
                     let folder = self.root.join(&manifest.name);
@@ -61,6 +65,7 @@ impl Data {
         let then: Vec<&str> = files.iter().filter_map(|file| file["sha256"].as_str()).collect();
         match source(experiment)? {
             Source::Folder(folder) => Ok(then == [self.digest(&folder)?]),
+            Source::Table(table) => Ok(then == [flicker_manifest::sha256_of_file(&table)?.0]),
             Source::Set(manifest) => {
                 let sample = match flicker_manifest::locate(&manifest, &self.root) {
                     Ok(Located::Embedded { sample, .. }) => Some(flicker_manifest::named(&sample)?),
@@ -85,9 +90,11 @@ impl Data {
 fn source(experiment: &Table) -> Result<Source> {
     let data = experiment.get("data").and_then(toml::Value::as_table).context("no table `data`")?;
     let text = |key: &str| data.get(key).and_then(toml::Value::as_str);
-    match text("folder") {
-        Some(folder) => Ok(Source::Folder(folder.into())),
-        None => {
+    let table = data.get("table").and_then(|table| table.get("path")?.as_str());
+    match (text("folder"), table) {
+        (Some(folder), _) => Ok(Source::Folder(folder.into())),
+        (None, Some(table)) => Ok(Source::Table(table.into())),
+        (None, None) => {
             let manifest = flicker_manifest::named(text("name").context("no `data.name`")?)?;
             Ok(Source::Set(Box::new(manifest)))
         }
@@ -125,6 +132,7 @@ mod tests {
         let own = experiment(&format!("folder = '{}'", folder.display()));
         assert_eq!(data.absent(&own, true), None);
         assert!(data.absent(&experiment("folder = 'no/such'"), false).is_some());
+        assert!(data.absent(&experiment("table = { path = 'no/such.csv' }"), false).is_some());
     }
 
     #[test]
@@ -152,6 +160,14 @@ mod tests {
         assert!(data.same(&own, &run)?);
         fs::write(images.join("a.png"), "b")?;
         assert!(!Data::new(root.path().into()).same(&own, &run)?);
+        // A table of one's own.
+        let table = root.path().join("t.csv");
+        fs::write(&table, "a\n1\n")?;
+        recorded(&[&flicker_manifest::sha256_of(b"a\n1\n")]);
+        let own = experiment(&format!("table = {{ path = '{}' }}", table.display()));
+        assert!(data.same(&own, &run)?);
+        fs::write(&table, "a\n2\n")?;
+        assert!(!data.same(&own, &run)?);
         Ok(())
     }
 }
