@@ -1,5 +1,6 @@
 //! The one test binary: everything that needs more than one crate.
 
+mod begun_from;
 mod classical;
 mod conformance;
 mod deep_svdd;

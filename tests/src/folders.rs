@@ -144,3 +144,37 @@ fn tiles_that_are_not_there_are_asked_for() {
     let absent = run("ganomaly-train", dir.path(), &["--set=data.name='magnetic-tile'"]);
     check_refused(&absent, 1, "missing 1736 images; `cargo xtask data magnetic-tile` brings it");
 }
+
+#[test]
+fn broken_files_are_skipped_by_choice_named_and_kept_in_the_run() {
+    let dir = temporary();
+    let dir = dir.path();
+    parts(&dir.join("parts"));
+    fs::write(dir.join("parts/train/good/broken.png"), "no picture").expect("written");
+    experiment(dir);
+    let quick = ["train", "x.toml", "--set", "config.epochs=1", "--out", "r"];
+    check_refused(&run("flicker", dir, &quick), 1, "broken.png: is no image that can be read");
+    assert!(!dir.join("r").exists());
+    let output = run("flicker", dir, &[&quick[..], &["--set", "data.on_error=\"skip\""]].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("skipped: parts/train/good/broken.png: is no"),
+        "{said}"
+    );
+    let page = String::from_utf8(bytes(dir.join("r/report.html"))).expect("text");
+    assert!(page.contains("1 broken files skipped"), "not on the page");
+    // The model reads its own folder again as it was told to, a new one as it is told now.
+    assert!(run("flicker", dir, &["verify", "r"]).status.success());
+    fs::create_dir(dir.join("new")).expect("made");
+    save(&part(1, false).0, &dir.join("new"), "a.png");
+    fs::write(dir.join("new/b.png"), "").expect("written");
+    check_refused(&run("flicker", dir, &["score", "r", "new"]), 1, "b.png: is empty, expected an image");
+    let output = run("flicker", dir, &["score", "r", "new", "--on-error", "skip"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("skipped: new/b.png: is empty"), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+    // The user's own folder by --data.
+    let own =
+        ["train", "--model", "ganomaly", "--data", "parts", "--quick", "--out", "s", "--on-error", "skip"];
+    assert!(run("flicker", dir, &own).status.success());
+}

@@ -15,8 +15,8 @@ fn a_choice_of_model_that_cannot_be() {
     let dir = temporary();
     let check = |arguments: &[&str], message: &str| check(dir.path(), arguments, 2, message);
     check(&["train", "--model", "ganomlay"], "invalid value 'ganomlay' for '--model <NAME>'");
-    check(&["train"], "expected --model NAME or an experiment; the models are ae, ");
-    check(&["train", "--out", "r"], "expected --model NAME or an experiment");
+    check(&["train"], "expected --model NAME, an experiment, or --from RUN; the models are ae, ");
+    check(&["train", "--out", "r"], "expected --model NAME, an experiment, or --from RUN");
     check(&["train", "nothing"], "nothing: no such file, and no experiment of the program");
     check(&["train", "absent.toml"], "absent.toml: No such file");
     let other = "ae-mnist-noise: `model` is `ae`, --model asks for `ganomaly`";

@@ -34,8 +34,8 @@ pub(crate) fn files_under(dir: &Path, ending: &str) -> Result<Vec<PathBuf>> {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let skipped = name.starts_with('.')
-                || ["target", "runs", "data", "node_modules"].contains(&name.as_str())
-                    && folder == Path::new(".");
+                || ["target", "node_modules"].contains(&name.as_str())
+                || ["runs", "data"].contains(&name.as_str()) && folder == Path::new(".");
             if path.is_dir() && !skipped {
                 folders.push(path);
             } else if name.ends_with(ending) {

@@ -5,6 +5,7 @@ mod check;
 mod cuda;
 mod data;
 mod gradients;
+mod pages;
 mod reproduce;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +32,8 @@ enum Task {
     Data(data::Args),
     /// Writes how far the operators' results and gradients are from PyTorch's, by running their tests
     Gradients,
+    /// Opens reports in a real browser and uses them: clicks, keys, light and dark, phone and desk
+    Pages(pages::Args),
     /// Runs experiments and compares them with what they expect
     Reproduce(Box<reproduce::Args>),
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Cuda(args) => cuda::run(&args),
         Task::Data(args) => data::run(&args),
         Task::Gradients => gradients::run(),
+        Task::Pages(args) => pages::run(&args),
         Task::Reproduce(args) => reproduce::run(&args),
     });
     match done {

@@ -1,6 +1,8 @@
 //! Command lines as typed: of a training, and what the commands on a run folder share.
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser};
+use flicker_core::data::OnError;
 use std::path::PathBuf;
 
 /// Trains a detector on what is normal, scores the test set, and leaves a folder that explains itself.
@@ -29,6 +31,11 @@ pub struct TrainArgs {
     /// Goes on with an interrupted run: that of --out, or the newest of this experiment and seed
     #[arg(long)]
     pub resume: bool,
+
+    /// Begins with the weights of another run and, where no experiment is named, as it ran: to go on with more data (--data) or
+    /// other numbers (--set), in a folder of its own
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    pub from: Option<PathBuf>,
 
     /// Where to compute: cpu, cuda, cuda:N, metal
     #[arg(long, default_value = "cpu")]
@@ -71,6 +78,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "COLUMN")]
     pub category: Vec<String>,
 
+    /// What is done about a broken file of your own folder
+    #[arg(long, value_parser = on_error(), default_value = "fail", value_name = "WHAT")]
+    pub on_error: OnError,
+
     /// Prints the experiment, complete, and ends
     #[arg(long)]
     pub print_config: bool,
@@ -82,6 +93,16 @@ pub struct TrainArgs {
     /// The result on standard output is one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// `fail` or `skip`, of what cannot be read.
+pub(crate) fn on_error() -> impl TypedValueParser<Value = OnError> {
+    let words = [
+        PossibleValue::new("fail").help("end with an error that names it"),
+        PossibleValue::new("skip").help("name it, count it, and go on without it"),
+    ];
+    let value = |word: String| if word == "skip" { OnError::Skip } else { OnError::Fail };
+    PossibleValuesParser::new(words).map(value)
 }
 
 /// What all commands share that score again with the model of a run folder.

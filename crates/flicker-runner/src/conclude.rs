@@ -87,7 +87,7 @@ impl Conclusion<'_> {
         };
         let evaluated = evaluate::evaluate(folder, &scorer, self.data, self.experiment.decide)?;
         let show = Show { prepare: self.data.prepare, device: self.device, rng: &rng };
-        gallery::write(folder, self.model, &self.data.test, &evaluated, &show)?;
+        gallery::write(folder, self.model, self.data, &evaluated, &show)?;
         if let Some(wanted) = &self.experiment.weighting {
             let parts = [&evaluated.parts[0], &evaluated.parts[1]];
             weighting::write(folder, wanted, parts, &self.data.test)?;

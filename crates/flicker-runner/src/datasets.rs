@@ -29,6 +29,8 @@ pub(crate) struct Located {
     pub(crate) origin: String,
     /// The files behind it, verified.
     pub(crate) files: Vec<FileFacts>,
+    /// What is wrong with each file that was skipped.
+    pub(crate) skipped: Vec<String>,
 }
 
 /// Reads the data set `name` from `root`, or its embedded sample, without the columns `drop` of a table. Images of a folder are
@@ -60,7 +62,8 @@ pub(crate) fn own_folder(name: &str, root: &Path, images: &Options) -> Result<(D
         n => format!("; {n} other files passed over"),
     };
     let origin = format!("{} images from {}{ignored}", opened.dataset.len(), root.display());
-    Ok((opened.dataset, Located { origin, files: vec![folder_facts(root, digest)] }))
+    let skipped = opened.skipped.iter().map(ToString::to_string).collect();
+    Ok((opened.dataset, Located { origin, files: vec![folder_facts(root, digest)], skipped }))
 }
 
 fn folder_facts(root: &Path, digest: Digest) -> FileFacts {
@@ -83,7 +86,7 @@ pub(crate) fn read(
         flicker_manifest::Located::Embedded { sample, .. } => {
             ensure!(drop.is_empty(), Error::config("data.drop", format!("{sample} has no columns")));
             let (dataset, files) = embedded_sample(&sample)?;
-            return Ok((dataset, Located { origin, files }));
+            return Ok((dataset, Located { origin, files, skipped: Vec::new() }));
         }
         flicker_manifest::Located::Full { folder, .. } => folder,
     };
@@ -96,7 +99,10 @@ pub(crate) fn read(
         let dataset = folder::open(&manifest.name, &folder, &options)?.dataset;
         let n = dataset.len();
         ensure!(n == manifest.samples, "{}: {n} samples, expected {}", manifest.name, manifest.samples);
-        return Ok((dataset, Located { origin, files: vec![folder_facts(&folder, found)] }));
+        return Ok((
+            dataset,
+            Located { origin, files: vec![folder_facts(&folder, found)], skipped: Vec::new() },
+        ));
     }
     let read = manifest.read().into_iter().map(|name| verified(manifest, &folder, name));
     let files = read.collect::<Result<Vec<_>>>()?;
@@ -110,7 +116,8 @@ pub(crate) fn read(
         manifest.samples,
         manifest.shape
     );
-    Ok((dataset, Located { origin, files: files.into_iter().map(|file| file.facts).collect() }))
+    let files = files.into_iter().map(|file| file.facts).collect();
+    Ok((dataset, Located { origin, files, skipped: Vec::new() }))
 }
 
 /// A file that has the hash that the manifest says.
@@ -224,10 +231,15 @@ fn arrays(manifest: &Manifest) -> Result<npz::Layout> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flicker_core::data::{Limits, Resize};
+    use flicker_core::data::{Limits, OnError, Resize};
 
-    const IMAGES: Options =
-        Options { layout: None, channels: None, resize: Resize::Keep, limits: Limits::USUAL };
+    const IMAGES: Options = Options {
+        layout: None,
+        channels: None,
+        resize: Resize::Keep,
+        limits: Limits::USUAL,
+        on_error: OnError::Fail,
+    };
 
     #[test]
     fn every_layout_is_one() -> Result<()> {

@@ -31,6 +31,15 @@ pub(crate) struct Evaluated {
     pub seconds: f64,
 }
 
+impl Evaluated {
+    /// The class of sample `index` of the test, what it is and what was decided.
+    pub(crate) fn caption(&self, test: &TestSet, index: usize) -> String {
+        let decision = if self.decisions[index].abnormal { "flagged" } else { "passed" };
+        let truth = if test.abnormal[index] { "abnormal" } else { "normal" };
+        format!("{}: {truth}, {decision}", test.classes[test.labels[index]])
+    }
+}
+
 /// One abnormal class against all normals of the test.
 #[derive(Serialize)]
 pub(crate) struct ClassRow {

@@ -1,10 +1,11 @@
-//! Which samples are shown, and their pictures: input, reconstruction and anomaly map.
+//! Which samples are shown, and their pictures: input, reconstruction and anomaly map; of rows the columns that matter.
 
 use crate::Failure;
+use crate::contributions::{self, Usual};
 use crate::evaluate::Evaluated;
 use crate::folder::Folder;
 use crate::pictures::{Colours, Item, Picture, Strip, write_gallery, write_samples};
-use crate::samples::TestSet;
+use crate::samples::{RunData, TestSet};
 use candle_core::{Device, Tensor};
 use flicker_core::data::{Prepare, tensor};
 use flicker_core::{Detector, Error, Result, Rng, SampleShape, Scores};
@@ -17,11 +18,18 @@ const SHOWN: usize = 12;
 pub(crate) fn write(
     folder: &Folder,
     model: &dyn Detector,
-    test: &TestSet,
+    data: &RunData,
     evaluated: &Evaluated,
     show: &Show<'_>,
 ) -> std::result::Result<(), Failure> {
-    let SampleShape::Image { .. } = test.source.shape() else { return Ok(()) };
+    let test = &data.test;
+    if let SampleShape::Table { .. } = test.source.shape() {
+        let usual = Usual::of(data)?;
+        let strip = |chosen| contributions::strip(chosen, model, data, evaluated, &usual, show);
+        let strips =
+            chosen(test, evaluated).into_iter().map(strip).collect::<std::result::Result<Vec<_>, _>>()?;
+        return Ok(write_gallery(folder.dir(), &strips)?);
+    }
     let mut scored = Vec::new();
     for (title, note, indices) in chosen(test, evaluated) {
         if !indices.is_empty() {
@@ -119,10 +127,13 @@ fn items(
                 images.push(("map, mask outlined".to_string(), over));
             }
         }
-        let decision = if evaluated.decisions[index].abnormal { "flagged" } else { "passed" };
-        let truth = if test.abnormal[index] { "abnormal" } else { "normal" };
-        let caption = format!("{}: {truth}, {decision}", test.classes[test.labels[index]]);
-        items.push(Item { id: test.source.id(index), caption, score: evaluated.scores[index], images });
+        items.push(Item {
+            id: test.source.id(index),
+            caption: evaluated.caption(test, index),
+            score: evaluated.scores[index],
+            images,
+            contributions: Vec::new(),
+        });
     }
     Ok(items)
 }

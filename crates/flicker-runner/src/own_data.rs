@@ -35,6 +35,9 @@ impl OwnData {
             }
             _ => None,
         };
+        if !args.on_error.is_fail() && !matches!(own, Some(Self::Folder(_))) {
+            return Err(Failure::usage("--on-error: is for your own folder of images, which --data names"));
+        }
         let of_tables = [
             ("label", args.label.is_some()),
             ("drop", !args.drop.is_empty()),
@@ -126,6 +129,7 @@ fn images(path: &Path, args: &TrainArgs) -> Result<Vec<String>, Failure> {
         channels: None,
         resize: Resize::Bilinear { size: [16, 16] },
         limits: Limits::USUAL,
+        on_error: args.on_error,
     };
     let shown = path.display().to_string();
     let dataset = folder::open(&shown, path, &options)?.dataset;
@@ -148,12 +152,16 @@ fn images(path: &Path, args: &TrainArgs) -> Result<Vec<String>, Failure> {
         true => "{ kind = \"official\" }",
         false => "{ kind = \"shuffled\", test_fraction = 0.2, abnormal = \"all\" }",
     };
-    Ok(vec![
+    let skips = (!args.on_error.is_fail()).then(|| set("data.on_error", "skip"));
+    Ok([
         set("data.name", ""),
         set("data.folder", shown),
         set("data.protocol.normal", strings(&normal)),
         format!("data.split.pool={pool}"),
-    ])
+    ]
+    .into_iter()
+    .chain(skips)
+    .collect())
 }
 
 /// Whether a folder holds one of the data sets that have a manifest.

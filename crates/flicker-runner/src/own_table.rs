@@ -85,7 +85,7 @@ pub(crate) fn open(name: &str, config: &TableConfig) -> Result<(Dataset, Located
     let parts = vec![Part::Train; table.len()];
     let dataset = Dataset::new(name, Arc::new(raw), labels, classes, parts)?;
     let origin = format!("{} rows of {} ({})", table.len(), file.origin(), file.format());
-    let located = Located { origin, files: vec![facts(&config.path)?] };
+    let located = Located { origin, files: vec![facts(&config.path)?], skipped: Vec::new() };
     let protocol =
         Protocol::OneClass { normal: normal.into_iter().map(Class::Name).collect(), abnormal: None };
     let rules = Rules { one_hot: config.one_hot.unwrap_or(ONE_HOT) };

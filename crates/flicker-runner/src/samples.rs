@@ -7,8 +7,8 @@ use crate::own_table::{self, OwnTable, TableConfig};
 use flicker_core::data::csv::Column;
 use flicker_core::data::folder::{Layout, Options};
 use flicker_core::data::{
-    Dataset, Limits, Masks, Prepare, Protocol, Rows, Samples, Scale, Scaler, Source, Split, SplitConfig,
-    Subset,
+    Dataset, Limits, Masks, OnError, Prepare, Protocol, Rows, Samples, Scale, Scaler, Source, Split,
+    SplitConfig, Subset,
 };
 use flicker_core::{Rng, SampleShape, TrainSet};
 use flicker_table::Coding;
@@ -35,6 +35,9 @@ pub(crate) struct DataConfig {
     /// Channels of images from files: 1 for grey, 3 for colour; as the files have them when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
+    /// What is done about a broken file of the folder.
+    #[serde(default, skip_serializing_if = "OnError::is_fail")]
+    pub on_error: OnError,
     /// Columns of a table that are not read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<Column>,
@@ -69,6 +72,8 @@ pub(crate) struct RunData {
     pub validation: TestSet,
     /// The same as they are before they are prepared or scaled.
     pub raw_validation: Arc<dyn Source>,
+    /// The test as it is before it is prepared or scaled, without made samples.
+    pub raw_test: Arc<dyn Source>,
     /// What is scored in the end.
     pub test: TestSet,
     /// Shape of a sample, prepared.
@@ -114,6 +119,9 @@ pub(crate) struct DataFacts {
     pub n_abnormal: usize,
     /// Samples left out because a twin of theirs stands elsewhere.
     pub n_left_out: usize,
+    /// What is wrong with each file that was skipped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
     /// Abnormal samples that train with their label; supervised families alone look at them.
     #[serde(default)]
     pub n_labelled_abnormal: usize,
@@ -171,6 +179,7 @@ pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunDat
         None => (dataset, None),
     };
     let raw_validation = subset(&dataset, &split.validation)?;
+    let raw_test = subset(&dataset, &split.test)?;
     let prepared = dataset.prepared(prepare)?;
     let (prepared, scaler) = scaled(config, prepared, &split)?;
     let made = make(config, &prepared, &split, prepare, rng)?;
@@ -190,6 +199,7 @@ pub(crate) fn read(config: &DataConfig, root: &Path, rng: &Rng) -> Result<RunDat
         train,
         validation,
         raw_validation,
+        raw_test,
         test,
         shape: prepared.shape(),
         prepare,
@@ -245,8 +255,8 @@ fn is_nobody(protocol: &Protocol) -> bool {
 impl DataConfig {
     /// How images of a folder are read.
     pub(crate) fn images(&self, prepare: Prepare) -> Options {
-        let Self { layout, channels, .. } = *self;
-        Options { layout, channels, resize: prepare.resize, limits: Limits::USUAL }
+        let Self { layout, channels, on_error, .. } = *self;
+        Options { layout, channels, resize: prepare.resize, limits: Limits::USUAL, on_error }
     }
 
     /// What the data are called.
@@ -271,6 +281,7 @@ impl DataConfig {
         let useless = [
             ("folder", self.folder.is_some(), "stands beside `data.table`; one of them is read"),
             ("drop", !self.drop.is_empty(), "of a user's table, `data.table.drop` names the columns"),
+            ("on_error", !self.on_error.is_fail(), "is for folders of images"),
             ("leak_label", self.leak_label, "is for data sets with a manifest"),
             ("rows", self.rows.is_some(), "is for data sets with a manifest"),
             ("protocol", !is_nobody(&self.protocol), "of a user's table, its label says who is normal"),
@@ -302,6 +313,7 @@ fn facts(
         n_test: test.abnormal.len(),
         n_abnormal: test.abnormal.iter().filter(|&&abnormal| abnormal).count(),
         n_left_out: split.left_out.len(),
+        skipped: located.skipped.clone(),
         n_labelled_abnormal: split.train_abnormal.len(),
         shape: dataset.shape().to_string(),
         classes: test.classes.clone(),

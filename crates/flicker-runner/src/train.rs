@@ -7,6 +7,7 @@ use crate::evaluate::Evaluated;
 use crate::experiment;
 use crate::family::{AnyExperiment, AnyFamily, Changes, Text, to_toml};
 use crate::folder::{CONFIG, Folder, WEIGHTS};
+use crate::from::{self, FromRecord, text_of_run};
 use crate::host::{Host, peak_memory_bytes};
 use crate::log::Log;
 use crate::monitor::{CHECKPOINT, Screen};
@@ -34,9 +35,10 @@ pub fn train<C: Config>(default: &str) -> ExitCode {
         Err(error) => error.exit(), // clap's own text; code 2 for an error, 0 for --help
     };
     run_program(args.threads, |threads| {
-        let text = match &args.experiment {
-            Some(path) => Text { origin: path.display().to_string(), text: experiment::read(path)? },
-            None => Text { origin: "the default experiment".into(), text: default.to_string() },
+        let text = match (&args.experiment, &args.from) {
+            (None, Some(run)) => text_of_run(run)?,
+            (Some(path), _) => Text { origin: path.display().to_string(), text: experiment::read(path)? },
+            (None, None) => Text { origin: "the default experiment".into(), text: default.to_string() },
         };
         train_family(&AnyFamily::of::<C>(), &text, &args, threads)
     })
@@ -73,9 +75,10 @@ pub fn train_family(
     args: &TrainArgs,
     threads: usize,
 ) -> Result<(), Failure> {
-    let own = OwnData::told_by(args, args.experiment.is_some().then_some(text))?;
+    let named = args.experiment.is_some() || args.from.is_some();
+    let own = OwnData::told_by(args, named.then_some(text))?;
     let mut set = match &own {
-        Some(own) => own.changes(args, text, args.experiment.is_some())?,
+        Some(own) => own.changes(args, text, named)?,
         None => Vec::new(),
     };
     set.extend_from_slice(&args.set);
@@ -98,7 +101,11 @@ pub fn train_family(
     if !args.quiet {
         introduce(experiment.family.name, &data, model.as_ref(), &job);
     }
-    let (folder, resume) = open_folder(args, &experiment, &job, &data)?;
+    let from = args.from.as_ref().map(|run| from::load(run, &experiment, model.as_ref())).transpose()?;
+    let (folder, resume) = open_folder(args, &experiment, &job, &data, from)?;
+    if args.resume && resume.is_none() {
+        from::load_again(&folder, &experiment, model.as_ref())?;
+    }
     let signals = Signals::listen()?;
     let resumed = resume.is_some();
     let evaluated = fit(args, &experiment, &job, &data, model.as_mut(), (&folder, resume, &signals))
@@ -144,6 +151,7 @@ fn introduce(family: &str, data: &RunData, model: &dyn Detector, job: &Job) {
         "      {} normals to train, {} to set the threshold, {} to test ({} abnormal), each a {}",
         facts.n_train, facts.n_validation, facts.n_test, facts.n_abnormal, facts.shape
     ));
+    facts.skipped.iter().for_each(|problem| say(&format!("      skipped: {problem}")));
     if let Some(coding) = &data.coding {
         say(&format!("      {}", coding.in_words()));
         for name in coding.names_of_rows(facts.n_train) {
@@ -170,6 +178,9 @@ struct RunRecord {
     seed: u64,
     device: String,
     threads: usize,
+    /// The run whose weights it began with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<FromRecord>,
     /// What the program was made of, if whoever started it says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<String>,
@@ -183,11 +194,13 @@ fn open_folder(
     experiment: &AnyExperiment,
     job: &Job,
     data: &RunData,
+    from: Option<FromRecord>,
 ) -> Result<(Folder, Option<Checkpoint>), Failure> {
     let run = RunRecord {
         seed: job.seed,
         device: args.device.clone(),
         threads: job.threads,
+        from,
         source: std::env::var(SOURCE).ok().filter(|source| !source.is_empty()),
         host: Host::here(),
     };

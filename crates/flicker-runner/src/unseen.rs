@@ -7,7 +7,7 @@ use crate::samples;
 use clap::ValueEnum;
 use flicker_core::data::csv::Header;
 use flicker_core::data::folder::{self, Layout, Options};
-use flicker_core::data::{Dataset, Part, Prepare, Samples, Source, Subset, csv, gz, idx};
+use flicker_core::data::{Dataset, OnError, Part, Prepare, Samples, Source, Subset, csv, gz, idx};
 use flicker_core::{Rng, SampleShape};
 use flicker_manifest::Format;
 use flicker_table::TableFile;
@@ -41,7 +41,7 @@ pub enum Which {
 
 impl Unseen {
     /// The samples that `asked` names, prepared as `run` prepares its own: without a name the run's own test set, otherwise a
-    /// file, the data set of that name under `root`, or a folder of images.
+    /// file, the data set of that name under `root`, or a folder of images, of which `on_error` may skip broken ones.
     ///
     /// # Errors
     /// If there is no such thing, it cannot be read, or its samples have another shape than the model's.
@@ -49,6 +49,7 @@ impl Unseen {
         run: &Opened,
         asked: Option<&str>,
         part: Option<Which>,
+        on_error: OnError,
         root: &Path,
     ) -> Result<Self, Failure> {
         let path = asked.map(Path::new).filter(|path| path.is_file());
@@ -57,7 +58,7 @@ impl Unseen {
         }
         let unseen = match (path, asked) {
             (Some(path), _) => file(run, path)?,
-            (None, Some(name)) => named(run, name, part, root)?,
+            (None, Some(name)) => named(run, name, part, on_error, root)?,
             (None, None) => own(run, root)?,
         };
         match unseen.source.shape() {
@@ -85,7 +86,13 @@ fn own(run: &Opened, root: &Path) -> Result<Unseen, Failure> {
 }
 
 /// The data set `name`, or the folder of images at `name`; or a part of either.
-fn named(run: &Opened, name: &str, part: Option<Which>, root: &Path) -> Result<Unseen, Failure> {
+fn named(
+    run: &Opened,
+    name: &str,
+    part: Option<Which>,
+    on_error: OnError,
+    root: &Path,
+) -> Result<Unseen, Failure> {
     let config = &run.experiment.data;
     let mut images = config.images(config.prepare.unwrap_or(Prepare::KEEP));
     if let (None, SampleShape::Image { channels: 3, .. }) = (images.channels, run.shape) {
@@ -93,7 +100,7 @@ fn named(run: &Opened, name: &str, part: Option<Which>, root: &Path) -> Result<U
     }
     let same = config.folder.is_none() && config.name == name;
     let layout = images.layout.filter(|_| same);
-    let images = Options { layout, ..images };
+    let images = Options { layout, on_error, ..images };
     match flicker_manifest::named(name) {
         Ok(manifest) => {
             let (dataset, located) = crate::datasets::read(&manifest, root, &config.drop, &images)?;
@@ -112,6 +119,7 @@ fn folder(run: &Opened, path: &str, part: Option<Which>, images: &Options) -> Re
     if opened.layout == Layout::Normals {
         (unseen.classes, unseen.abnormal) = (None, None);
     }
+    unseen.notes.extend(opened.skipped.iter().map(|problem| format!("skipped: {problem}")));
     if opened.n_ignored > 0 {
         unseen.notes.push(format!("{path}: {} other files passed over", opened.n_ignored));
     }

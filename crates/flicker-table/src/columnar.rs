@@ -18,7 +18,7 @@ pub(crate) enum Columnar {
     ArrowStream,
 }
 
-type RecordBatches = Box<dyn Iterator<Item = std::result::Result<RecordBatch, ArrowError>> + Send>;
+pub(crate) type RecordBatches = Box<dyn Iterator<Item = std::result::Result<RecordBatch, ArrowError>> + Send>;
 
 impl Columnar {
     /// The format of a file that begins with `head`.
@@ -89,7 +89,7 @@ impl Columnar {
         })
     }
 
-    fn damaged(self, origin: &str, error: &dyn std::fmt::Display) -> Error {
+    pub(crate) fn damaged(self, origin: &str, error: &dyn std::fmt::Display) -> Error {
         let format = self.in_words();
         Error::new(origin, format!("expected a whole {format}, found one that cannot be read: {error}"))
     }
@@ -130,15 +130,19 @@ impl Batches {
         sorted.sort_unstable();
         sorted.dedup();
         let order = positions.iter().filter_map(|position| sorted.binary_search(position).ok()).collect();
-        Ok(Self {
-            format,
-            origin: origin.to_owned(),
-            columns: columns.to_vec(),
-            order,
-            batches: format.read(path, origin, sorted)?,
-            begin: 0,
-            failed: false,
-        })
+        Ok(Self::of(format, origin, columns, order, format.read(path, origin, sorted)?))
+    }
+
+    /// Of `columns`, which are at `order` in each of `batches`.
+    pub(crate) fn of(
+        format: Columnar,
+        origin: &str,
+        columns: &[Column],
+        order: Vec<usize>,
+        batches: RecordBatches,
+    ) -> Self {
+        let columns = columns.to_vec();
+        Self { format, origin: origin.to_owned(), columns, order, batches, begin: 0, failed: false }
     }
 
     fn batch(&mut self, read: &RecordBatch) -> Result<Batch> {

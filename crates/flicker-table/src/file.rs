@@ -141,14 +141,7 @@ impl TableFile {
                 Ok(Box::new(text::Batches::new(records, columns.to_vec(), positions)))
             }
             Format::Columnar(columnar, types) => {
-                for (column, &position) in columns.iter().zip(&positions) {
-                    if !arrow::fits(&types[position], column.kind) {
-                        let (name, expected) = (&column.name, column.kind.in_words());
-                        let problem =
-                            format!("column `{name}`: expected {expected}, found {}", types[position]);
-                        return Err(Error::new(&self.origin, problem));
-                    }
-                }
+                expect_types(&self.origin, columns, &positions, types)?;
                 Ok(Box::new(columnar::Batches::new(
                     *columnar,
                     &self.path,
@@ -160,21 +153,39 @@ impl TableFile {
         }
     }
 
-    /// Where the columns called `names` are.
     fn positions(&self, names: &[String]) -> Result<Vec<usize>> {
-        let position = |name: &String| {
-            self.names.iter().position(|known| known == name).ok_or_else(|| {
-                let shown = self.names.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
-                let more = if self.names.len() > 20 { ", …" } else { "" };
-                let n = self.names.len();
-                Error::new(
-                    &self.origin,
-                    format!("no column `{name}`, expected it among the {n}: {shown}{more}"),
-                )
-            })
-        };
-        names.iter().map(position).collect()
+        positions(&self.origin, &self.names, names)
     }
+}
+
+/// Where the columns called `names` are among the `known` ones.
+pub(crate) fn positions(origin: &str, known: &[String], names: &[String]) -> Result<Vec<usize>> {
+    let position = |name: &String| {
+        known.iter().position(|known| known == name).ok_or_else(|| {
+            let shown = known.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+            let more = if known.len() > 20 { ", …" } else { "" };
+            let n = known.len();
+            Error::new(origin, format!("no column `{name}`, expected it among the {n}: {shown}{more}"))
+        })
+    };
+    names.iter().map(position).collect()
+}
+
+/// Refuses columns whose types cannot be read as they are to be.
+pub(crate) fn expect_types(
+    origin: &str,
+    columns: &[Column],
+    positions: &[usize],
+    types: &[DataType],
+) -> Result<()> {
+    for (column, &position) in columns.iter().zip(positions) {
+        if !arrow::fits(&types[position], column.kind) {
+            let (name, expected) = (&column.name, column.kind.in_words());
+            let problem = format!("column `{name}`: expected {expected}, found {}", types[position]);
+            return Err(Error::new(origin, problem));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses files that are called or begin as something that they are not.
@@ -199,7 +210,7 @@ fn expect_text(path: &Path, origin: &str, head: &[u8]) -> Result<()> {
     }
 }
 
-fn check_names(origin: &str, names: &[String]) -> Result<()> {
+pub(crate) fn check_names(origin: &str, names: &[String]) -> Result<()> {
     if names.is_empty() || names.len() > MOST_COLUMNS {
         let problem = format!("{} columns, expected 1 to {MOST_COLUMNS}", names.len());
         return Err(Error::new(origin, problem));

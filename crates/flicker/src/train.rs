@@ -2,7 +2,9 @@
 
 use crate::{experiments, families};
 use clap::builder::PossibleValuesParser;
-use flicker_runner::{AnyFamily, Failure, OwnData, Text, TrainArgs, read_experiment, train_family};
+use flicker_runner::{
+    AnyFamily, Failure, OwnData, Text, TrainArgs, read_experiment, text_of_run, train_family,
+};
 use std::path::Path;
 
 /// Trains a detector on what is normal, scores the test set, and leaves a folder that explains itself.
@@ -27,17 +29,18 @@ pub(crate) fn run(mut args: Args, threads: usize) -> Result<(), Failure> {
 
 fn choose(args: &mut Args) -> Result<(&'static AnyFamily, Text), Failure> {
     let families = families::all();
-    let text = match (&args.train.experiment, &args.model, &args.train.out) {
-        (Some(experiment), _, _) => text(experiment)?,
-        (None, Some(model), _) => default(model, OwnData::told_by(&args.train, None)?.as_ref())?,
-        (None, None, Some(out)) if args.train.resume => {
-            let config = out.join("config.toml");
-            let text = Text { text: read_experiment(&config)?, origin: config.display().to_string() };
+    let TrainArgs { experiment, from, out, resume, .. } = &args.train;
+    let text = match (experiment, from, &args.model, out) {
+        (Some(experiment), _, _, _) => text(experiment)?,
+        (None, Some(run), _, _) => text_of_run(run)?,
+        (None, None, Some(model), _) => default(model, OwnData::told_by(&args.train, None)?.as_ref())?,
+        (None, None, None, Some(out)) if *resume => {
+            let text = text_of_run(out)?;
             args.train.seed = args.train.seed.or(text.seed());
             text
         }
-        (None, None, _) => {
-            let problem = "expected --model NAME or an experiment; the models are";
+        (None, None, None, _) => {
+            let problem = "expected --model NAME, an experiment, or --from RUN; the models are";
             return Err(Failure::Usage(format!("{problem} {}", families::names().join(", "))));
         }
     };

@@ -1,13 +1,15 @@
 //! From the bytes of an image file to planes of numbers: PNG, JPEG, BMP and TIFF, 8 or 16 bits, grey or colour, turned as
-//! their EXIF data say. Decoding is the `image` crate's; the limits, the channels and the range are ours.
+//! their EXIF data say, and DICOM. Decoding is the `image` crate's and `dicom-rs`'; the limits, the channels and the range are
+//! ours.
 
+use super::dicom;
 use crate::{Error, Result};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
 use std::io::Cursor;
 
 /// Endings of the files that are taken for images, in lower case. What a file holds is told from its bytes.
-pub const EXTENSIONS: [&str; 6] = ["bmp", "jpeg", "jpg", "png", "tif", "tiff"];
+pub const EXTENSIONS: [&str; 8] = ["bmp", "dcm", "dicom", "jpeg", "jpg", "png", "tif", "tiff"];
 
 /// What one file may ask for: a small file may unpack to more than the memory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,10 @@ pub struct Planes {
 /// # Errors
 /// If the bytes are no image of a known kind, or it is larger than `limits` allow.
 pub fn header(origin: &str, bytes: &[u8], limits: Limits) -> Result<Header> {
+    expect_bytes(origin, bytes, limits)?;
+    if dicom::is_dicom(bytes) {
+        return dicom::header(origin, bytes, limits);
+    }
     Ok(open(origin, bytes, limits)?.1)
 }
 
@@ -55,6 +61,11 @@ pub fn header(origin: &str, bytes: &[u8], limits: Limits) -> Result<Header> {
 /// # Errors
 /// As [`header`], and if the image is damaged or a floating-point pixel is outside `[0, 1]`.
 pub fn decode(origin: &str, bytes: &[u8], channels: usize, limits: Limits) -> Result<Planes> {
+    expect_bytes(origin, bytes, limits)?;
+    if dicom::is_dicom(bytes) {
+        let (Planes { size, values }, stored) = dicom::decode(origin, bytes, limits)?;
+        return Ok(Planes { size, values: of_planes(values, stored, channels) });
+    }
     let (mut decoder, header) = open(origin, bytes, limits)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| failed(origin, &error))?;
@@ -66,8 +77,8 @@ pub fn decode(origin: &str, bytes: &[u8], channels: usize, limits: Limits) -> Re
     Ok(Planes { size: header.size, values })
 }
 
-/// A decoder that has read the head, and what it says.
-fn open<'a>(origin: &str, bytes: &'a [u8], limits: Limits) -> Result<(impl ImageDecoder + 'a, Header)> {
+/// Refuses files that are empty or too large.
+fn expect_bytes(origin: &str, bytes: &[u8], limits: Limits) -> Result<()> {
     let refused = |problem: String| Err(Error::data(origin, problem));
     if bytes.is_empty() {
         return refused("is empty, expected an image".into());
@@ -75,6 +86,12 @@ fn open<'a>(origin: &str, bytes: &'a [u8], limits: Limits) -> Result<(impl Image
     if bytes.len() as u64 > limits.bytes {
         return refused(format!("{} bytes, more than the {} that are allowed", bytes.len(), limits.bytes));
     }
+    Ok(())
+}
+
+/// A decoder that has read the head, and what it says.
+fn open<'a>(origin: &str, bytes: &'a [u8], limits: Limits) -> Result<(impl ImageDecoder + 'a, Header)> {
+    let refused = |problem: String| Err(Error::data(origin, problem));
     let mut reader = ImageReader::new(Cursor::new(bytes));
     let mut allowed = image::Limits::default();
     allowed.max_alloc = Some(limits.pixels.saturating_mul(16)); // 4 channels of 4 bytes
@@ -82,7 +99,7 @@ fn open<'a>(origin: &str, bytes: &'a [u8], limits: Limits) -> Result<(impl Image
     // It reads from memory, which cannot fail.
     let reader = reader.with_guessed_format().map_err(|error| Error::data(origin, error.to_string()))?;
     if reader.format().is_none() {
-        return refused("is no image that can be read, expected PNG, JPEG, BMP or TIFF".into());
+        return refused("is no image that can be read, expected PNG, JPEG, BMP, TIFF or DICOM".into());
     }
     let mut decoder = reader.into_decoder().map_err(|error| failed(origin, &error))?;
     let (width, height) = decoder.dimensions();
@@ -125,19 +142,33 @@ fn values(image: &DynamicImage, channels: usize) -> Vec<f32> {
     }
 }
 
+/// `stored` planes, 1 or 3, as `channels` planes.
+fn of_planes(values: Vec<f32>, stored: usize, channels: usize) -> Vec<f32> {
+    let n = values.len() / stored;
+    match (stored, channels) {
+        (3, 1) => (0..n).map(|i| grey(values[i], values[n + i], values[2 * n + i])).collect(),
+        (1, 3) => values.repeat(3),
+        _ => values,
+    }
+}
+
+/// Colour as grey; rounding may take a white pixel's sum beyond 1.
+fn grey(red: f32, green: f32, blue: f32) -> f32 {
+    (0.299 * red + 0.587 * green + 0.114 * blue).min(1.0)
+}
+
 /// Interleaved pixels of `stored` channels (an even number ends in transparency) as `channels` planes.
 fn planes<T>(raw: &[T], stored: usize, channels: usize, value: impl Fn(&T) -> f32) -> Vec<f32> {
     let colours = stored - (stored + 1) % 2;
     let grey = |pixel: &[T]| match colours {
         1 => value(&pixel[0]),
-        _ => 0.299 * value(&pixel[0]) + 0.587 * value(&pixel[1]) + 0.114 * value(&pixel[2]),
+        _ => self::grey(value(&pixel[0]), value(&pixel[1]), value(&pixel[2])),
     };
     let mut out = Vec::with_capacity(raw.len() / stored * channels);
     for channel in 0..channels {
         let pixels = raw.chunks_exact(stored);
         match (channels, colours) {
-            // Rounding may take a white pixel's sum beyond 1.
-            (1, _) => out.extend(pixels.map(|pixel| grey(pixel).min(1.0))),
+            (1, _) => out.extend(pixels.map(grey)),
             (_, 1) => out.extend(pixels.map(|pixel| value(&pixel[0]))),
             _ => out.extend(pixels.map(|pixel| value(&pixel[channel.min(2)]))),
         }

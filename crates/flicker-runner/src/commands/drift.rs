@@ -9,6 +9,7 @@ use crate::family::AnyFamily;
 use crate::opened::Opened;
 use crate::unseen::{Unseen, Which};
 use flicker_core::calibration::{Calibration, Drift};
+use flicker_core::data::OnError;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -101,7 +102,7 @@ fn scores(run: &Opened, args: &DriftArgs) -> Result<(String, Vec<f32>), Failure>
         })?;
         return Ok((stream.origin().to_owned(), scores));
     }
-    let unseen = Unseen::read(run, Some(&args.samples), args.part, &args.common.root())?;
+    let unseen = Unseen::read(run, Some(&args.samples), args.part, OnError::Fail, &args.common.root())?;
     rescore::announce(run, &unseen, &args.common);
     let scored = rescore::score(run, &unseen.source, &args.common, &mut |_, _| Ok(()))?;
     Ok((unseen.origin, scored.total))

@@ -9,9 +9,8 @@ use crate::opened::Opened;
 use crate::scoring::{Scored, Scorer};
 use crate::signals::Signals;
 use crate::unseen::prepared;
-use clap::ValueEnum;
 use flicker_core::calibration::Calibration;
-use flicker_core::data::{Limits, Samples, Source, decode};
+use flicker_core::data::{Limits, OnError, Samples, Source, decode};
 use flicker_core::{Error, SampleShape};
 use flicker_table::{Batch, Coding, Column};
 use indicatif::ProgressBar;
@@ -24,16 +23,6 @@ use std::sync::Arc;
 const TOGETHER: usize = 256;
 /// The longest line that is taken: nothing is read into memory without a bound.
 const LONGEST: u64 = 16 << 20;
-
-/// What is done about a sample that cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum OnError {
-    /// End with an error that names it.
-    #[default]
-    Fail,
-    /// Name it, count it, and go on.
-    Skip,
-}
 
 /// How a stream ended.
 #[derive(Debug, Default, PartialEq, Eq)]

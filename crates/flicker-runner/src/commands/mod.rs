@@ -1,6 +1,7 @@
 //! What programs do with a run folder, for any family: score new samples, evaluate, verify, report, look for drift, compare
 //! two runs, and export.
 
+mod arrow;
 mod compare;
 mod drift;
 mod evaluate;

@@ -1,12 +1,13 @@
 //! Scores of new samples by the model of a run folder, with p-values and decisions by its saved threshold.
 
-use super::lines::{OnError, answer_lines};
+use super::arrow::answer_arrow;
+use super::lines::answer_lines;
 use super::maps::MapsFolder;
 use super::rescore;
 use super::stream::Stream;
 use super::threshold::ThresholdArgs;
 use crate::Failure;
-use crate::args::Common;
+use crate::args::{Common, on_error};
 use crate::device::device;
 use crate::evaluate::{decision, threshold_in_words};
 use crate::family::AnyFamily;
@@ -16,10 +17,11 @@ use crate::scoring::Scored;
 use crate::unseen::{Unseen, Which};
 use candle_core::Tensor;
 use flicker_core::calibration::{Calibration, Decision};
-use flicker_core::data::Prepare;
+use flicker_core::data::{OnError, Prepare};
 use flicker_core::file::{Whole, write_whole};
+use flicker_table::begins_as_arrow;
 use serde_json::json;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +33,8 @@ pub struct ScoreArgs {
     pub run: PathBuf,
 
     /// What to score: the name of a data set, a folder of images, a table with the columns that the run read (CSV, also .gz and
-    /// .zst, Parquet, Arrow), or a file of IDX images; `-` reads a JSON value a line from the standard input and answers each
-    /// at once [default: the run's own test set]
+    /// .zst, Parquet, Arrow), or a file of IDX images; `-` reads the standard input, a JSON value a line or an Arrow IPC
+    /// stream, and answers each line or batch at once [default: the run's own test set]
     #[arg(value_name = "DATA")]
     pub samples: Option<String>,
 
@@ -48,8 +50,8 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "DIR")]
     pub maps: Option<PathBuf>,
 
-    /// What is done about a line of the standard input that is no sample
-    #[arg(long, value_enum, default_value_t)]
+    /// What is done about a broken file of a folder, or a line of the standard input that is no sample
+    #[arg(long, value_parser = on_error(), default_value = "fail", value_name = "WHAT")]
     pub on_error: OnError,
 
     /// What decides.
@@ -82,7 +84,7 @@ pub fn score(families: &[&AnyFamily], args: &ScoreArgs) -> Result<(), Failure> {
     {
         return score_stream(&run, &stream, args);
     }
-    let unseen = Unseen::read(&run, args.samples.as_deref(), args.part, &args.common.root())?;
+    let unseen = Unseen::read(&run, args.samples.as_deref(), args.part, args.on_error, &args.common.root())?;
     let prepare = run.experiment.data.prepare.unwrap_or(Prepare::KEEP);
     let mut maps =
         args.maps.as_deref().map(|dir| MapsFolder::new(dir, &unseen.source, prepare)).transpose()?;
@@ -154,7 +156,7 @@ fn score_stream(run: &Opened, stream: &Stream<'_>, args: &ScoreArgs) -> Result<(
     Ok(())
 }
 
-/// Answers the standard input line by line.
+/// Answers the standard input line by line, or batch by batch where it is an Arrow stream.
 fn answer(run: &Opened, args: &ScoreArgs) -> Result<(), Failure> {
     let given = [
         ("--out", args.out.is_some()),
@@ -168,8 +170,15 @@ fn answer(run: &Opened, args: &ScoreArgs) -> Result<(), Failure> {
         )));
     }
     let calibration = args.decide.saved_or_asked(run)?;
-    let told =
-        answer_lines(run, &calibration, args.on_error, std::io::stdin().lock(), std::io::stdout().lock())?;
+    let (mut input, output) = (BufReader::new(std::io::stdin()), std::io::stdout().lock());
+    let head = input.fill_buf().map_err(|error| Failure::Failed(format!("standard input: {error}")))?;
+    let told = match begins_as_arrow(head) {
+        true if !args.on_error.is_fail() => {
+            return Err(Failure::usage("--on-error: of an Arrow stream no row can be skipped"));
+        }
+        true => answer_arrow(run, &calibration, input, output)?,
+        false => answer_lines(run, &calibration, args.on_error, input, output)?,
+    };
     if !args.common.quiet {
         let (scored, flagged, skipped) = (told.scored, told.flagged, told.skipped);
         let words = threshold_in_words(&calibration);

@@ -30,6 +30,22 @@ pub struct Item {
     pub score: f32,
     /// What is shown (`input`, `reconstruction`, `residual`, `map`) and the picture.
     pub images: Vec<(String, Picture)>,
+    /// Of a row of a table the columns that add the most to the score, the largest first.
+    pub contributions: Vec<Contribution>,
+}
+
+/// What a column of a row adds to its score.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Contribution {
+    /// The name of the column, or its position.
+    pub column: String,
+    /// Its value, as the table has it.
+    pub value: f32,
+    /// The median of the validation normals.
+    pub usual: f32,
+    /// Its share of all that the columns add.
+    pub share: f32,
 }
 
 /// `gallery.json`, as written here and read by the report.
@@ -55,6 +71,8 @@ pub(crate) struct ItemEntry {
     pub(crate) caption: String,
     pub(crate) score: Option<f32>,
     pub(crate) images: Vec<ImageEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) contributions: Vec<Contribution>,
 }
 
 /// One picture of an [`ItemEntry`].
@@ -114,5 +132,6 @@ fn write_item(run_dir: &Path, strip: usize, index: usize, item: &Item) -> Result
         images.push(ImageEntry { name: name.clone(), file });
     }
     let score = item.score.is_finite().then_some(item.score);
-    Ok(ItemEntry { id: item.id.clone(), caption: item.caption.clone(), score, images })
+    let contributions = item.contributions.clone();
+    Ok(ItemEntry { id: item.id.clone(), caption: item.caption.clone(), score, images, contributions })
 }

@@ -10,7 +10,7 @@ mod inferno;
 mod overlay;
 mod picture;
 
-pub use gallery::{Item, Strip, write_gallery, write_samples};
+pub use gallery::{Contribution, Item, Strip, write_gallery, write_samples};
 pub use grid::grid;
 pub use picture::{Colours, Picture};
 

@@ -199,7 +199,7 @@ fn item(digit: Digit<'_>, rng: &mut Rng, i: usize, score: f32) -> Item {
     let id = if i == 12 { HOSTILE.to_owned() } else { format!("test/{}", 100 + i) };
     let images = [("input", input), ("reconstruction", reconstruction), ("residual", residual)];
     let images = images.into_iter().map(|(name, picture)| (name.to_owned(), picture)).collect();
-    Item { id, caption: format!("class {}, normal", i % 10), score, images }
+    Item { id, caption: format!("class {}, normal", i % 10), score, images, contributions: Vec::new() }
 }
 
 /// A digit mixed with the mean of its neighbourhood.

@@ -51,6 +51,7 @@ pub(super) struct Data {
     pub(super) n_validation: Option<u64>,
     pub(super) n_test: Option<u64>,
     pub(super) n_abnormal: Option<u64>,
+    pub(super) skipped: Vec<String>,
     pub(super) shape: Value,
     pub(super) classes: Vec<Value>,
 }

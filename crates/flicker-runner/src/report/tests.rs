@@ -175,6 +175,33 @@ fn writing_twice_gives_the_same_bytes() {
 }
 
 #[test]
+fn rows_show_the_columns_that_add_the_most() {
+    use crate::pictures::{Contribution, Item, Strip, write_gallery};
+    let dir = run_folder();
+    let contributions =
+        vec![Contribution { column: "amount <b>".into(), value: 930.5, usual: 22.0, share: 0.87 }];
+    let item = Item {
+        id: "17".into(),
+        caption: "fraud: abnormal, flagged".into(),
+        score: 1.0,
+        images: Vec::new(),
+        contributions,
+    };
+    write_gallery(
+        dir.path(),
+        &[Strip { title: "Most abnormal".into(), note: String::new(), items: vec![item] }],
+    )
+    .unwrap();
+    let page = page(dir.path());
+    check_sound(&page);
+    for expected in
+        ["amount &lt;b&gt;", "--share: 87.0%", ">930<", ">22<", "median of the validation normals"]
+    {
+        assert!(page.contains(expected), "{expected}");
+    }
+}
+
+#[test]
 fn large_pictures_are_left_out_before_the_page_grows_too_large() {
     use crate::pictures::{Colours, Item, Picture, Strip, write_gallery};
     let dir = run_folder();
@@ -183,6 +210,7 @@ fn large_pictures_are_left_out_before_the_page_grows_too_large() {
         id: format!("large/{i}"),
         caption: String::new(),
         score: 1.0,
+        contributions: Vec::new(),
         images: vec![(
             "input".into(),
             Picture::new((3, 256, 256), rng.uniforms(3 * 256 * 256, 0.0, 1.0), Colours::Plain).unwrap(),

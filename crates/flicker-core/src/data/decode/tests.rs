@@ -79,7 +79,7 @@ fn jpeg_is_near_and_its_orientation_is_obeyed() -> Result<()> {
 fn what_is_no_image_is_said() {
     let said = |bytes: &[u8]| read(bytes, 1).unwrap_err().to_string();
     assert_eq!(said(b""), "x: is empty, expected an image");
-    assert_eq!(said(b"hello"), "x: is no image that can be read, expected PNG, JPEG, BMP or TIFF");
+    assert_eq!(said(b"hello"), "x: is no image that can be read, expected PNG, JPEG, BMP, TIFF or DICOM");
     let png = packed(&colours(), ImageFormat::Png);
     assert!(said(&png[..png.len() / 2]).starts_with("x: cannot be decoded: "), "{}", said(&png[..40]));
 }

@@ -3,17 +3,61 @@
 use super::super::decode::{self, Header, Limits};
 use super::super::prepare::Resize;
 use super::super::source::{Content, check_index, check_read};
-use super::super::{Source, masks};
-use super::File;
+use super::super::{OnError, Source, masks};
+use super::{File, Options};
 use crate::{Error, Result, SampleShape};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
-/// Heads of all files, read in parallel. The first broken one in their order is the one that is named.
-pub(super) fn heads(files: &[File], limits: Limits) -> Result<Vec<Header>> {
-    let heads: Vec<Result<Header>> = files.par_iter().map(|file| head(&file.path, limits)).collect();
-    heads.into_iter().collect()
+/// Heads of all files, read in parallel. The first broken one in their order is the one that is named; or each of them is, and
+/// is taken out of `files`.
+pub(super) fn looked_through(files: &mut Vec<File>, options: &Options) -> Result<(Vec<Header>, Vec<Error>)> {
+    let look = |file: &File| match options.on_error {
+        OnError::Fail => head(&file.path, options.limits),
+        OnError::Skip => decoded(file, options.limits),
+    };
+    let looks: Vec<Result<Header>> = files.par_iter().map(look).collect();
+    if options.on_error == OnError::Fail {
+        return Ok((looks.into_iter().collect::<Result<_>>()?, Vec::new()));
+    }
+    let mut broken = looks.iter().map(Result::is_err);
+    files.retain(|_| broken.next() == Some(false));
+    let (mut heads, mut skipped) = (Vec::new(), Vec::new());
+    for look in looks {
+        match look {
+            Ok(head) => heads.push(head),
+            Err(error) => skipped.push(error),
+        }
+    }
+    match heads.is_empty() {
+        true => skipped.into_iter().next().map_or(Ok((heads, Vec::new())), Err),
+        false => Ok((heads, skipped)),
+    }
+}
+
+/// The head of a file that can be decoded to its end, and whose mask can.
+fn decoded(file: &File, limits: Limits) -> Result<Header> {
+    let whole = |path: &Path| {
+        let (origin, bytes) = (path.display().to_string(), bytes(path, limits)?);
+        decode::decode(&origin, &bytes, 1, limits)?;
+        decode::header(&origin, &bytes, limits)
+    };
+    let header = whole(&file.path)?;
+    if let Some(mask) = &file.mask {
+        expect_size(mask, whole(mask)?.size, header.size)?;
+    }
+    Ok(header)
+}
+
+/// Refuses a mask of another size than its image.
+fn expect_size(mask: &Path, found: [usize; 2], image: [usize; 2]) -> Result<()> {
+    if found == image {
+        return Ok(());
+    }
+    let ([height, width], [image_height, image_width]) = (found, image);
+    let problem = format!("the mask is {height}x{width}, expected {image_height}x{image_width} as its image");
+    Err(Error::data(mask.display().to_string(), problem))
 }
 
 fn head(path: &Path, limits: Limits) -> Result<Header> {
@@ -112,15 +156,9 @@ impl MaskFiles {
     ) -> Result<Self> {
         let checked: Vec<Result<Option<PathBuf>>> = masks
             .into_par_iter()
-            .map(|(path, [height, width])| {
+            .map(|(path, size)| {
                 let Some(path) = path else { return Ok(None) };
-                let [found_height, found_width] = head(&path, limits)?.size;
-                if [found_height, found_width] != [height, width] {
-                    let problem = format!(
-                        "the mask is {found_height}x{found_width}, expected {height}x{width} as its image"
-                    );
-                    return Err(Error::data(path.display().to_string(), problem));
-                }
+                expect_size(&path, head(&path, limits)?.size, size)?;
                 Ok(Some(path))
             })
             .collect();

@@ -20,7 +20,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use super::{Dataset, Limits, Masks, Part, Resize};
+use super::{Dataset, Limits, Masks, OnError, Part, Resize};
 use crate::{Error, Result};
 use files::{Entry, ImageFiles, MaskFiles};
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,8 @@ pub struct Options {
     pub resize: Resize,
     /// What one file may ask for.
     pub limits: Limits,
+    /// What is done about a file that is broken, or whose mask is. To skip them, every file is decoded when the folder is opened.
+    pub on_error: OnError,
 }
 
 /// A folder that was opened.
@@ -63,19 +65,22 @@ pub struct Folder {
     pub layout: Layout,
     /// Files that are no images by their ending, and were passed over.
     pub n_ignored: usize,
+    /// What is wrong with each file that was skipped.
+    pub skipped: Vec<Error>,
 }
 
 /// Opens the folder `root` as the data set `name`. Samples come in the order of their paths, byte by byte.
 ///
 /// # Errors
-/// If the folder has none of the layouts, a file is broken, empty or larger than the limits, a mask lacks or has another
-/// size than its image, a folder leads back into itself, or the images differ in size and `resize` keeps it.
+/// If the folder has none of the layouts, a mask lacks, a folder leads back into itself, or the images differ in size and
+/// `resize` keeps it; if a file is broken, empty or larger than the limits, or its mask has another size, and broken files are
+/// not to be skipped, or no other is left.
 pub fn open(name: &str, root: &Path, options: &Options) -> Result<Folder> {
     if let Some(channels) = options.channels.filter(|channels| ![1, 3].contains(channels)) {
         return Err(Error::config("data.channels", format!("{channels}, expected 1 (grey) or 3 (colour)")));
     }
-    let found = layout::read(root, options.layout)?;
-    let heads = files::heads(&found.files, options.limits)?;
+    let mut found = layout::read(root, options.layout)?;
+    let (heads, skipped) = files::looked_through(&mut found.files, options)?;
     let coloured = heads.iter().any(|head| head.channels == 3);
     let channels = options.channels.unwrap_or(if coloured { 3 } else { 1 });
     let size = common_size(&found.files, &heads, options.resize)?;
@@ -93,7 +98,7 @@ pub fn open(name: &str, root: &Path, options: &Options) -> Result<Folder> {
     if let Some(masks) = masks {
         dataset = dataset.with_known_masks(Masks::known(Arc::new(masks?), known)?)?;
     }
-    Ok(Folder { dataset, layout: found.layout, n_ignored: found.n_ignored })
+    Ok(Folder { dataset, layout: found.layout, n_ignored: found.n_ignored, skipped })
 }
 
 /// The one size that all images get, after a look at whether they can.

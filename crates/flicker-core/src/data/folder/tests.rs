@@ -11,6 +11,7 @@ const OPTIONS: Options = Options {
     channels: None,
     resize: Resize::Bilinear { size: [2, 2] },
     limits: Limits::USUAL,
+    on_error: OnError::Fail,
 };
 
 fn png(width: u32, height: u32, grey: u8) -> Vec<u8> {
@@ -72,7 +73,7 @@ fn refused(root: &Path, options: &Options, said: &str) {
 #[test]
 fn mvtec_has_parts_classes_and_masks() -> Result<()> {
     let root = mvtec();
-    let Folder { dataset, layout, n_ignored } = open("tiles", root.path(), &OPTIONS)?;
+    let Folder { dataset, layout, n_ignored, .. } = open("tiles", root.path(), &OPTIONS)?;
     assert_eq!((layout, n_ignored), (Layout::Mvtec, 1));
     let expected =
         ["test/good/c.PNG", "test/hole/e.png", "test/scratch/d.png", "train/good/a.png", "train/good/b.png"];
@@ -173,6 +174,32 @@ fn broken_files_and_masks_are_named() {
     refused(path, &Options { limits, ..OPTIONS }, "z.png: has 100x100 pixels, expected 1 to 9999");
     let limits = Limits { bytes: 10, ..Limits::USUAL };
     refused(path, &Options { limits, ..OPTIONS }, "more than the 10 that are allowed");
+}
+
+#[test]
+fn broken_files_are_skipped_by_choice_and_each_is_named() -> Result<()> {
+    let root = mvtec();
+    let path = root.path();
+    let mut cut = png(64, 64, 7);
+    cut.truncate(cut.len() - 20); // its head is whole
+    put(path, "train/good/cut.png", &cut);
+    put(path, "train/good/empty.png", b"");
+    put(path, "ground_truth/hole/e_mask.png", &png(8, 7, 0));
+    let skip = Options { on_error: OnError::Skip, ..OPTIONS };
+    let found = open("x", path, &skip)?;
+    let expected = ["test/good/c.PNG", "test/scratch/d.png", "train/good/a.png", "train/good/b.png"];
+    assert_eq!(ids(&found.dataset), expected);
+    assert_eq!(found.dataset.labels(), [0, 2, 0, 0]);
+    assert_eq!(read(&**found.dataset.masks().expect("masks").source(), 1), [1.0, 0.0, 1.0, 0.0]);
+    let said: Vec<String> = found.skipped.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 3);
+    for (said, expected) in
+        said.iter().zip(["e_mask.png: the mask is 7x8", "cut.png: ", "empty.png: is empty"])
+    {
+        assert!(said.contains(expected), "{said}");
+    }
+    refused(tree(&[("a.png", vec![]), ("b.png", vec![])]).path(), &skip, "a.png: is empty");
+    Ok(())
 }
 
 #[test]

@@ -34,6 +34,12 @@ fn data_body(data: &Data) -> Markup {
     ];
     html! {
         (facts("The data, and how they were divided.", &rows))
+        @if !data.skipped.is_empty() {
+            details open {
+                summary { (count(data.skipped.len() as u64)) " broken files skipped" }
+                ul { @for problem in &data.skipped { li { (problem) } } }
+            }
+        }
         @if !data.files.is_empty() {
             details {
                 summary { (count(data.files.len() as u64)) " files with checksums" }

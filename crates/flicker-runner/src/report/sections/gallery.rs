@@ -4,9 +4,9 @@ use maud::{Markup, html};
 use std::collections::BTreeMap;
 
 use super::missing;
-use crate::pictures::{ItemEntry, StripEntry};
+use crate::pictures::{Contribution, ItemEntry, StripEntry};
 use crate::report::folder::Folder;
-use crate::report::format::count;
+use crate::report::format::{count, percent};
 use crate::report::images::Images;
 
 /// Samples of a strip that are seen at once; the others are one click away.
@@ -23,6 +23,10 @@ pub(super) fn body(folder: &Folder) -> Markup {
     html! {
         @match folder.gallery.get() {
             Some(gallery) => {
+                @if gallery.strips.iter().any(|s| s.items.iter().any(|item| !item.contributions.is_empty())) {
+                    p { "What a column adds is its part of the score where the model knows that, otherwise how much lower the score is with "
+                        "the column at its usual value, the median of the validation normals. Shares are of all that columns add." }
+                }
                 @let addresses = addresses(&gallery.strips, &images);
                 @if gallery.strips.iter().all(|s| s.items.is_empty()) { (missing("gallery.json names no samples.")) }
                 @for (strip, addresses) in gallery.strips.iter().zip(&addresses) { (self::strip(strip, addresses)) }
@@ -65,13 +69,14 @@ fn strip(strip: &StripEntry, addresses: &Addresses) -> Markup {
 }
 
 fn list(items: &[(&ItemEntry, &Vec<Option<String>>)]) -> Markup {
-    let n = items.iter().map(|(item, _)| item.images.len()).max().unwrap_or(1);
+    let rows = items.iter().any(|(item, _)| !item.contributions.is_empty());
+    let n = if rows { 4 } else { items.iter().map(|(item, _)| item.images.len()).max().unwrap_or(1) };
     html! { ul class="samples" style=(format!("--n: {n}")) { @for (item, addresses) in items { li { (sample(item, addresses)) } } } }
 }
 
 fn sample(item: &ItemEntry, addresses: &[Option<String>]) -> Markup {
     html! {
-        div class="pictures" {
+        @if !item.images.is_empty() { div class="pictures" {
             @for (image, address) in item.images.iter().zip(addresses) {
                 figure {
                     @match address {
@@ -81,13 +86,33 @@ fn sample(item: &ItemEntry, addresses: &[Option<String>]) -> Markup {
                     figcaption { (image.name) }
                 }
             }
-        }
+        } }
+        @if !item.contributions.is_empty() { (contributions(&item.contributions)) }
         p {
             strong { @if let Some(score) = item.score { (crate::charts::number(f64::from(score))) } @else { "no score" } }
             " " span class="id" { (item.id) }
             @if !item.caption.is_empty() { br; (item.caption) }
         }
     }
+}
+
+/// The columns that add the most to a row's score.
+fn contributions(all: &[Contribution]) -> Markup {
+    html! {
+        table class="contributions" {
+            thead { tr { th scope="col" { "Column" } th scope="col" class="n" { "Value" } th scope="col" class="n" { "Usual" } th scope="col" { "Adds" } } }
+            tbody { @for one in all { tr {
+                th scope="row" { (one.column) }
+                td class="n" { (number(one.value)) }
+                td class="n" { (number(one.usual)) }
+                td { span class="bar" style=(format!("--share: {:.1}%", 100.0 * one.share)) {} (percent(f64::from(one.share))) }
+            } } }
+        }
+    }
+}
+
+fn number(value: f32) -> String {
+    crate::charts::number(f64::from(value))
 }
 
 /// Files under `samples/` by kind, the last of each and some before it.
