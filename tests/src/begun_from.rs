@@ -56,10 +56,12 @@ fn an_interrupted_run_begins_again_with_the_weights_it_began_with() {
     flicker(dir, &[&begin[..], &["--out", "whole"]].concat());
     let stopped = run("flicker", dir, &[&begin[..], &["--out", "cut", "--time-limit", "0"]].concat());
     assert!(!stopped.status.success(), "{stopped:?}");
+    fs::remove_file(dir.join("cut/checkpoint.safetensors")).expect("a checkpoint"); // as if it had been killed before
     flicker(dir, &["train", "--resume", "--out", "cut"]);
     assert_eq!(bytes(dir.join("whole/weights.safetensors")), bytes(dir.join("cut/weights.safetensors")));
     let again = run("flicker", dir, &[&begin[..], &["--out", "late", "--time-limit", "0"]].concat());
     assert!(!again.status.success());
+    fs::remove_file(dir.join("late/checkpoint.safetensors")).expect("a checkpoint");
     flicker(
         dir,
         &[&["train", "--model", "ganomaly", "--out", "other", "--seed", "5", "--quiet"], &TINY[..]].concat(),

@@ -28,7 +28,7 @@ fn a_choice_of_model_that_cannot_be() {
     fs::write(dir.path().join("a.toml"), "name = 'x'\nmodel =\n").expect("written");
     check(&["train", "a.toml"], "a.toml:2: ");
     check(&["train", "--model", "ae", "--set", "config.wide=1"], "ae-mnist-noise: unknown field `wide`");
-    check(&["train", "--resume", "--out", "r"], "r/config.toml: No such file");
+    check(&["train", "--resume", "--out", "r"], "r: expected a run folder, found none");
     fs::remove_file(dir.path().join("a.toml")).expect("removed");
     assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 0, "nothing may be left");
 }

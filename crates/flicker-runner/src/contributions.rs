@@ -61,7 +61,7 @@ pub(crate) fn strip(
         let raw = gather(data.raw_test.as_ref(), &indices)?;
         let name = |column: usize| data.facts.columns.get(column).cloned().unwrap_or(column.to_string());
         for (at, &index) in indices.iter().enumerate() {
-            let added = added(model, &xs.narrow(0, at, 1)?, &scores, at, usual, show)?;
+            let added = added(model, &xs.narrow(0, at, 1).map_err(Error::from)?, &scores, at, usual, show)?;
             let contributions = largest(&added).into_iter().map(|(column, share)| Contribution {
                 column: name(column),
                 value: raw[at * features + column],

@@ -57,7 +57,7 @@ pub struct Options {
 }
 
 /// A folder that was opened.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Folder {
     /// Its images, with masks where the layout has them. The id of a sample is its path within the folder.
     pub dataset: Dataset,
