@@ -89,6 +89,31 @@ fn expect_bytes(origin: &str, bytes: &[u8], limits: Limits) -> Result<()> {
     Ok(())
 }
 
+/// The bytes of the pixels of a JPEG, of `channels` (1 or 3) interleaved, that must have this `size`.
+pub(super) fn stored_bytes(
+    origin: &str,
+    bytes: &[u8],
+    channels: usize,
+    size: [usize; 2],
+    limits: Limits,
+) -> Result<Vec<u8>> {
+    expect_bytes(origin, bytes, limits)?;
+    let (decoder, header) = open(origin, bytes, limits)?;
+    if header.size != size || header.channels != channels {
+        let [height, width] = header.size;
+        let (expected_height, expected_width) = (size[0], size[1]);
+        return Err(Error::data(
+            origin,
+            format!(
+                "holds a JPEG of {width}x{height} in {} channels, expected {expected_width}x{expected_height} in {channels}",
+                header.channels
+            ),
+        ));
+    }
+    let image = DynamicImage::from_decoder(decoder).map_err(|error| failed(origin, &error))?;
+    Ok(if channels == 1 { image.into_luma8().into_raw() } else { image.into_rgb8().into_raw() })
+}
+
 /// A decoder that has read the head, and what it says.
 fn open<'a>(origin: &str, bytes: &'a [u8], limits: Limits) -> Result<(impl ImageDecoder + 'a, Header)> {
     let refused = |problem: String| Err(Error::data(origin, problem));
