@@ -170,6 +170,10 @@ impl File<'_> {
                 return Err(self.wrong("is packed as JPEG, but has no fragments"));
             };
             let bytes = fragments.concat();
+            let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+            if !bytes[..end].ends_with(&[0xff, 0xd9]) {
+                return Err(self.wrong("holds a JPEG that breaks off"));
+            }
             let values = super::decode::stored_bytes(self.origin, &bytes, channels, size, limits)?;
             return Ok((bits, values.into_iter().map(i32::from).collect()));
         }
@@ -291,9 +295,9 @@ mod tests {
         let limits = Limits { pixels: 20, ..Limits::USUAL };
         for (case, bytes) in cases() {
             for end in (0..bytes.len()).step_by(11) {
-                // A JPEG that lacks its last bytes can still be unpacked.
+                // After the end of the JPEG there is nothing but the end of the file.
                 let said = super::super::decode("x", &bytes[..end], 1, Limits::USUAL).map(|_| ());
-                let shown = case.name.contains("JPEG") && end + 64 > bytes.len();
+                let shown = case.name.contains("JPEG") && end + 12 > bytes.len();
                 assert!(
                     said.map_or_else(|error| error.to_string().starts_with("x: "), |()| shown),
                     "{} to {end}",
