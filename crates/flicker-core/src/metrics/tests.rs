@@ -331,16 +331,21 @@ fn a_million_scores_take_less_than_a_second() -> Result<()> {
 }
 
 #[test]
-fn a_summary_of_a_million_scores_takes_a_second_on_one_thread() -> Result<()> {
+fn a_summary_of_a_million_scores_takes_as_long_as_a_few_sorts() -> Result<()> {
     let (scores, abnormal) = draw(1_000_000, 1.0);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
-    let (summary, seconds) = pool.install(|| -> Result<_> {
+    let (summary, seconds, sort) = pool.install(|| -> Result<_> {
+        // What the machine can do just now, beside whatever else uses its memory.
         let clock = Clock::start();
-        Ok((summary(&scores, Some(&abnormal), 1.0, &Rng::new(0))?, clock.seconds()))
+        for _ in 0..4 {
+            std::hint::black_box(scores.clone()).sort_by(f32::total_cmp);
+        }
+        let (sort, clock) = (clock.seconds() / 4.0, Clock::start());
+        Ok((summary(&scores, Some(&abnormal), 1.0, &Rng::new(0))?, clock.seconds(), sort))
     })?;
     assert!(summary.n_replicates == 200 && summary.f1.is_some_and(|f1| f1.high - f1.low < 0.01));
     // Measured: 1.0 s optimised, 1.2 s in the development profile; draws that miss the cache took 5 s and more.
-    assert!(seconds < 4.0, "{seconds} s");
+    assert!(seconds < 80.0 * sort, "{seconds} s, a sort {sort} s");
     Ok(())
 }
 
