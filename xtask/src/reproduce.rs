@@ -25,6 +25,7 @@ use seeds::Seeds;
 use shard::Shard;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use suite::Suite;
 use summary::Summary;
 
@@ -296,8 +297,11 @@ fn write_whole(path: &Path, text: &str) -> Result<()> {
     if folder != Path::new("") {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
+    // Two tasks of one process may write the same file at once.
+    static PARTS: AtomicUsize = AtomicUsize::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let part = folder.join(format!(".{name}.part-{}", std::process::id()));
+    let n = PARTS.fetch_add(1, Ordering::Relaxed);
+    let part = folder.join(format!(".{name}.part-{}-{n}", std::process::id()));
     fs::write(&part, text).with_context(|| part.display().to_string())?;
     fs::rename(&part, path).with_context(|| path.display().to_string())
 }

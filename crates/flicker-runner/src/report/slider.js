@@ -2,7 +2,8 @@
 "use strict";
 for (const box of document.querySelectorAll("[data-steps]")) {
   const steps = JSON.parse(box.dataset.steps); // [threshold, false alarms, found], thresholds rising
-  const normal = Number(box.dataset.normal), abnormal = Number(box.dataset.abnormal), calibrated = Number(box.dataset.at);
+  const normal = Number(box.dataset.normal), abnormal = Number(box.dataset.abnormal), begin = Number(box.dataset.at);
+  const named = "calibrated" in box.dataset; // the step that it begins at
   const range = box.querySelector("input"), said = box.querySelector("output");
   const text = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
   const percent = (k, n) => (n ? (100 * k / n).toFixed(1) + "\u00a0%" : "");
@@ -18,14 +19,14 @@ for (const box of document.querySelectorAll("[data-steps]")) {
     cell("missed", abnormal - found, abnormal);
     cell("alarms", alarms, normal);
     cell("quiet", normal - alarms, normal);
-    const is = Number(range.value) === calibrated ? ", the calibrated one" : "";
+    const is = named && Number(range.value) === begin ? ", the calibrated one" : "";
     const words = `Threshold ${Number(threshold.toPrecision(4))}${is}`;
     said.textContent = `${words}: precision ${ratio(found, found + alarms)}, recall ${ratio(found, abnormal)}`;
     range.setAttribute("aria-valuetext", words);
   };
   range.addEventListener("input", show);
   box.querySelector("button").addEventListener("click", () => {
-    range.value = calibrated;
+    range.value = begin;
     show();
   });
   box.hidden = false;

@@ -60,6 +60,12 @@ fn confusion(folder: &Folder) -> Option<Confusion> {
 /// Where the threshold comes from, what it promises, and what came.
 fn threshold_words(folder: &Folder, confusion: Option<Confusion>) -> Markup {
     let Some(threshold) = threshold(folder) else {
+        let support = support(folder);
+        if !support.is_empty() {
+            return missing(&format!(
+                "No threshold keeps such a rate of false alarms, so nothing is called abnormal. {support}"
+            ));
+        }
         let why = folder.calibration.problem("calibration.json").unwrap_or_default();
         return missing(&format!("No threshold is known. {why}"));
     };
