@@ -6,6 +6,7 @@ use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use flicker_core::Rng;
+use flicker_table::{Kind, TableFile};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -108,6 +109,19 @@ fn a_table_of_every_kind_trains_and_scores_the_same_in_csv_and_parquet() {
         flicker(dir, &["score", "r", name, "--out", &out, "--false-alarm-rate", "0.05"]);
     }
     assert_eq!(bytes(dir.join("other.csv.scores")), bytes(dir.join("other.parquet.scores")));
+    // The scores as Parquet, from a table that is read piece by piece and from the run's own test set.
+    flicker(dir, &["score", "r", "other.csv", "--out", "s.parquet", "--false-alarm-rate", "0.05"]);
+    flicker(dir, &["score", "r", "--out", "own.parquet"]);
+    for (name, n) in [("s.parquet", 10_000..=10_000), ("own.parquet", 90..=100)] {
+        let file = TableFile::open(&dir.join(name)).expect("Parquet");
+        let rows = file.n_rows().expect("a count").expect("told by the file");
+        assert!(n.contains(&rows), "{name}: {rows}");
+        let kinds = file.kinds(&["score".into(), "p_value".into(), "decision".into()]).expect("columns");
+        assert_eq!(
+            kinds.iter().map(|column| column.kind).collect::<Vec<_>>(),
+            [Kind::Number, Kind::Number, Kind::Text]
+        );
+    }
     let scores = rows(&dir.join("other.csv.scores"), &["id", "decision"]);
     assert_eq!((scores.len(), scores[9_999][0].as_str()), (10_000, "9999"));
     let flagged = |rows: &[Vec<String>]| rows.iter().filter(|row| row[1] == "abnormal").count();

@@ -42,7 +42,7 @@ pub use cell::Kind;
 pub use code::{Code, ColumnCode};
 pub use coding::{Coding, Rules};
 pub use file::{Column, MOST_COLUMNS, TableFile};
-pub use pipe::{ArrowWriter, Values, begins_as_arrow, read_arrow};
+pub use pipe::{ArrowWriter, ParquetWriter, Values, begins_as_arrow, read_arrow};
 
 /// What is wrong with a table: the file, and where it can be told the row and the column, what was expected and what was found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,11 +1,14 @@
-//! Arrow IPC through a pipe: rows that come in a stream, and answers that go out in one.
+//! Arrow IPC through a pipe: rows that come in a stream, and answers that go out in one; and the same answers as Parquet.
 
 use crate::columnar::{Batches, Columnar};
 use crate::file::{check_names, expect_types, positions};
 use crate::{Batch, Column, Error, Result};
-use arrow_array::{ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, UInt64Array};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray, UInt64Array,
+};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
+use parquet::arrow::ArrowWriter as Parquet;
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
@@ -48,6 +51,8 @@ pub enum Values {
     F64(Vec<f64>),
     /// Yes or no.
     Booleans(Vec<bool>),
+    /// Text.
+    Texts(Vec<String>),
 }
 
 impl Values {
@@ -57,6 +62,7 @@ impl Values {
             Self::F32(values) => Arc::new(Float32Array::from(values)),
             Self::F64(values) => Arc::new(Float64Array::from(values)),
             Self::Booleans(values) => Arc::new(BooleanArray::from(values)),
+            Self::Texts(values) => Arc::new(StringArray::from(values)),
         }
     }
 }
@@ -98,6 +104,51 @@ impl<W: Write> ArrowWriter<W> {
     pub fn finish(mut self) -> Result<()> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
         writer.finish().map_err(|error| Error::new(&self.origin, error.to_string()))
+    }
+}
+
+/// Writes batches as a Parquet file. The first one says which columns there are.
+pub struct ParquetWriter<W: Write + Send> {
+    origin: String,
+    /// Until the first batch.
+    output: Option<W>,
+    writer: Option<Parquet<W>>,
+}
+
+impl<W: Write + Send> ParquetWriter<W> {
+    /// A file in `output`, which is called `origin` in errors.
+    pub fn new(origin: &str, output: W) -> Self {
+        Self { origin: origin.to_owned(), output: Some(output), writer: None }
+    }
+
+    /// Adds a batch.
+    ///
+    /// # Errors
+    /// As [`ArrowWriter::write`].
+    pub fn write(&mut self, columns: Vec<(&str, Values)>) -> Result<()> {
+        let arrays = columns.into_iter().map(|(name, values)| (name, values.array()));
+        let fail = |error: &dyn std::fmt::Display| Error::new(&self.origin, error.to_string());
+        let batch = RecordBatch::try_from_iter(arrays).map_err(|error| fail(&error))?;
+        if let Some(output) = self.output.take() {
+            let writer = Parquet::try_new(output, batch.schema(), None).map_err(|error| fail(&error))?;
+            self.writer = Some(writer);
+        }
+        let Some(writer) = &mut self.writer else { return Err(fail(&"could not be begun")) };
+        writer.write(&batch).map_err(|error| fail(&error))
+    }
+
+    /// Ends the file, which is none before, and gives the output back. Without a batch nothing is written.
+    ///
+    /// # Errors
+    /// If the end cannot be written.
+    pub fn finish(self) -> Result<Option<W>> {
+        let Self { origin, output, writer } = self;
+        match writer {
+            Some(writer) => {
+                writer.into_inner().map(Some).map_err(|error| Error::new(origin, error.to_string()))
+            }
+            None => Ok(output),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use candle_core::Tensor;
 use flicker_core::calibration::{Calibration, Decision};
 use flicker_core::data::{OnError, Prepare};
 use flicker_core::file::{Whole, write_whole};
-use flicker_table::begins_as_arrow;
+use flicker_table::{ParquetWriter, Values, begins_as_arrow};
 use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
@@ -42,7 +42,7 @@ pub struct ScoreArgs {
     #[arg(long, value_enum)]
     pub part: Option<Which>,
 
-    /// Where the scores go, as CSV [default: standard output]
+    /// Where the scores go, as Parquet where it ends so, otherwise as CSV [default: standard output]
     #[arg(long, value_name = "FILE", required_if_eq("json", "true"))]
     pub out: Option<PathBuf>,
 
@@ -99,6 +99,7 @@ pub fn score(families: &[&AnyFamily], args: &ScoreArgs) -> Result<(), Failure> {
     let decisions = calibration.decide(&scored.total)?;
     let text = table(&unseen, &scored, &decisions)?;
     match &args.out {
+        Some(out) if is_parquet(out) => write_whole(out, &parquet(&unseen, &scored, &decisions, out)?)?,
         Some(out) => write_whole(out, &text)?,
         None => crate::print(&String::from_utf8_lossy(&text)),
     }
@@ -123,10 +124,20 @@ fn score_stream(run: &Opened, stream: &Stream<'_>, args: &ScoreArgs) -> Result<(
     stream.announce(&args.common);
     let calibration = args.decide.saved_or_asked(run)?;
     let mut whole = args.out.as_deref().map(Whole::create).transpose()?;
+    let mut packed = match (&args.out, whole.take_if(|_| args.out.as_deref().is_some_and(is_parquet))) {
+        (Some(out), Some(whole)) => Some(ParquetWriter::new(&out.display().to_string(), whole)),
+        _ => None,
+    };
     let mut flagged = 0;
     let mut see = |rows: Range<usize>, scored: &Scored| -> Result<(), Failure> {
         let decisions = calibration.decide(&scored.total)?;
         flagged += decisions.iter().filter(|taken| taken.abnormal).count();
+        if let Some(packed) = &mut packed {
+            let ids = rows.map(|row| row.to_string()).collect();
+            let mut columns = vec![("id", Values::Texts(ids))];
+            columns.extend(typed(scored, &decisions));
+            return Ok(packed.write(columns)?);
+        }
         let mut writer = csv::Writer::from_writer(Vec::new());
         if rows.start == 0 {
             writer.write_record(header(scored, None, None)).map_err(|error| fail(&error))?;
@@ -151,9 +162,40 @@ fn score_stream(run: &Opened, stream: &Stream<'_>, args: &ScoreArgs) -> Result<(
         Some(_) => failure.hinting("nothing was written"),
         None => failure,
     })?;
-    whole.map(Whole::finish).transpose()?;
+    let packed = packed.map(ParquetWriter::finish).transpose()?.flatten();
+    packed.or(whole).map(Whole::finish).transpose()?;
     summarise(args, &calibration, n, flagged);
     Ok(())
+}
+
+fn is_parquet(out: &Path) -> bool {
+    out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"))
+}
+
+/// As [`table`], with a type for each column.
+fn parquet(unseen: &Unseen, scored: &Scored, decisions: &[Decision], out: &Path) -> Result<Vec<u8>, Failure> {
+    let n = decisions.len();
+    let mut columns = vec![("id", Values::Texts((0..n).map(|i| unseen.source.id(i)).collect()))];
+    columns.extend(unseen.classes.clone().map(|classes| ("class", Values::Texts(classes))));
+    let label = |known: &Option<bool>| known.map_or("", decision).to_string();
+    columns.extend(
+        unseen.abnormal.as_ref().map(|all| ("label", Values::Texts(all.iter().map(label).collect()))),
+    );
+    columns.extend(typed(scored, decisions));
+    let mut writer = ParquetWriter::new(&out.display().to_string(), Vec::new());
+    writer.write(columns)?;
+    Ok(writer.finish()?.unwrap_or_default())
+}
+
+/// The scores and what was decided, as columns.
+fn typed(scored: &Scored, decisions: &[Decision]) -> Vec<(&'static str, Values)> {
+    let mut columns = vec![("score", Values::F32(scored.total.clone()))];
+    columns.extend(scored.parts.iter().map(|(name, values)| (*name, Values::F32(values.clone()))));
+    columns.push(("normalised", Values::F64(decisions.iter().map(|taken| taken.normalised).collect())));
+    columns.push(("p_value", Values::F64(decisions.iter().map(|taken| taken.p_value).collect())));
+    let words = decisions.iter().map(|taken| decision(taken.abnormal).to_string());
+    columns.push(("decision", Values::Texts(words.collect())));
+    columns
 }
 
 /// Answers the standard input line by line, or batch by batch where it is an Arrow stream.
