@@ -8,6 +8,7 @@ use arrow_array::{
 };
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
+use arrow_schema::ArrowError;
 use parquet::arrow::ArrowWriter as Parquet;
 use std::io::{Read, Write};
 use std::ops::Range;
@@ -67,6 +68,10 @@ impl Values {
     }
 }
 
+fn batch(columns: Vec<(&str, Values)>) -> std::result::Result<RecordBatch, ArrowError> {
+    RecordBatch::try_from_iter(columns.into_iter().map(|(name, values)| (name, values.array())))
+}
+
 /// Writes batches as an Arrow IPC stream. The first one says which columns there are.
 pub struct ArrowWriter<W: Write> {
     origin: String,
@@ -86,9 +91,8 @@ impl<W: Write> ArrowWriter<W> {
     /// # Errors
     /// If the columns have other lengths or names than they should, or the stream cannot be written.
     pub fn write(&mut self, columns: Vec<(&str, Values)>) -> Result<()> {
-        let arrays = columns.into_iter().map(|(name, values)| (name, values.array()));
         let fail = |error: &dyn std::fmt::Display| Error::new(&self.origin, error.to_string());
-        let batch = RecordBatch::try_from_iter(arrays).map_err(|error| fail(&error))?;
+        let batch = batch(columns).map_err(|error| fail(&error))?;
         if let Some(output) = self.output.take() {
             let writer = StreamWriter::try_new(output, &batch.schema()).map_err(|error| fail(&error))?;
             self.writer = Some(writer);
@@ -126,9 +130,8 @@ impl<W: Write + Send> ParquetWriter<W> {
     /// # Errors
     /// As [`ArrowWriter::write`].
     pub fn write(&mut self, columns: Vec<(&str, Values)>) -> Result<()> {
-        let arrays = columns.into_iter().map(|(name, values)| (name, values.array()));
         let fail = |error: &dyn std::fmt::Display| Error::new(&self.origin, error.to_string());
-        let batch = RecordBatch::try_from_iter(arrays).map_err(|error| fail(&error))?;
+        let batch = batch(columns).map_err(|error| fail(&error))?;
         if let Some(output) = self.output.take() {
             let writer = Parquet::try_new(output, batch.schema(), None).map_err(|error| fail(&error))?;
             self.writer = Some(writer);
